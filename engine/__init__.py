@@ -1,0 +1,1 @@
+"""The engine: trains and evaluates meta-learners; knows no terminal."""

@@ -1,0 +1,1 @@
+"""The terminal: launcher and workbench; never imports torch."""
