@@ -1,0 +1,26 @@
+"""Data sets of images as files: locating, counting, packing, fetching, checking. Never imports torch."""
+
+from engine.data.datasets import DATASETS, PARTS, Dataset, dataset_named, image_shape, split_of
+from engine.data.fitting import Presence, check_task_fits, inspect, is_packed
+from engine.data.folders import cache_folder, data_folder
+from engine.data.packing import PackedImages, Part, class_counts, load_images, split_hash
+
+__all__ = [
+    "DATASETS",
+    "PARTS",
+    "Dataset",
+    "PackedImages",
+    "Part",
+    "Presence",
+    "cache_folder",
+    "check_task_fits",
+    "class_counts",
+    "data_folder",
+    "dataset_named",
+    "image_shape",
+    "inspect",
+    "is_packed",
+    "load_images",
+    "split_hash",
+    "split_of",
+]

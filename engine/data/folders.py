@@ -1,0 +1,30 @@
+"""Where data sets and packed images lie."""
+
+import os
+from pathlib import Path
+
+
+def data_folder(override: Path | None = None) -> Path:
+    """The folder that holds data sets: the first given of `override`, KSHOT_DATA, XDG data `/kshot/data`.
+
+    Only that one is searched. It need not exist.
+    """
+    if override is not None:
+        return override.expanduser()
+    return _from_environment("KSHOT_DATA") or _xdg("XDG_DATA_HOME", ".local/share") / "kshot" / "data"
+
+
+def cache_folder() -> Path:
+    """The folder of packed images: KSHOT_CACHE, or XDG cache `/kshot`. It need not exist."""
+    return _from_environment("KSHOT_CACHE") or _xdg("XDG_CACHE_HOME", ".cache") / "kshot"
+
+
+def _from_environment(name: str) -> Path | None:
+    value = os.environ.get(name, "")
+    return Path(value).expanduser() if value else None
+
+
+def _xdg(name: str, fallback: str) -> Path:
+    value = os.environ.get(name, "")
+    # The XDG specification: a relative path is invalid and to be ignored.
+    return Path(value) if value and Path(value).is_absolute() else Path.home() / fallback

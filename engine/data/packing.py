@@ -1,0 +1,146 @@
+"""A task's images and classes: counted without decoding, and loaded through the packed cache."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.cache import Header, digest_of, open_pack, pack_path, read_header, write_pack
+from engine.data.datasets import split_of
+from engine.data.folders import data_folder
+from engine.data.parts import Classes, Parts, divide
+from engine.data.supply import Supply, supply_of
+from engine.presets.schema import ImageTask
+
+Progress = Callable[[str, float], None]
+TURNS = 4
+
+
+@dataclass(frozen=True)
+class Part:
+    """The classes of one part: a class's images are images[offset : offset + count].
+
+    offsets, counts int64 [classes]; names of the classes. Turned classes are not in here: the sampler turns.
+    """
+
+    offsets: np.ndarray
+    counts: np.ndarray
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PackedImages:
+    """All images of a data set, uint8 [images, C, H, W] (memory-mapped), and the classes of each part."""
+
+    images: np.ndarray
+    parts: dict[str, Part]
+    split: str
+    split_hash: str
+    images_hash: str
+    notes: tuple[str, ...]
+
+
+def class_counts(task: ImageTask, data_dir: Path | None = None) -> dict[str, list[int]]:
+    """Images per class of train, validation and test; with `rotations: classes` at place class * 4 + turn.
+
+    No image is decoded. Raises RequestError for missing data, an unknown split, or archives that cannot be read.
+    """
+    classes, parts = _divided(task, data_dir)
+    turns = TURNS if task.rotations == "classes" else 1
+    return {
+        part: [classes[group][name] for group, name in keys for _ in range(turns)]
+        for part, keys in parts.items()
+    }
+
+
+def split_hash(task: ImageTask, data_dir: Path | None = None) -> str:
+    """16 hex digits of the split's name and each part's class names and counts, pack or no pack."""
+    return _hash_of(split_of(task), *_divided(task, data_dir))
+
+
+def load_images(
+    task: ImageTask, data_dir: Path | None = None, progress: Progress | None = None
+) -> PackedImages:
+    """The task's images, packed into the cache where they are not yet.
+
+    progress(what, fraction) is called while packing. Where the cache cannot be written the images are held in
+    memory and a note says so. Raises RequestError for missing data and for files that are damaged or no images.
+    """
+    split = split_of(task)
+    supply = supply_of(task, _folder(data_dir))
+    path = pack_path(task.dataset, supply)
+    tell = _teller(f"packing {task.dataset} into the cache", progress)
+    found = open_pack(path, supply.key)
+    reason = "what was written differs"
+    if found is None:
+        try:
+            write_pack(path, supply, tell)
+            found = open_pack(path, supply.key)
+        except OSError as error:
+            reason = error.strerror or str(error)
+    if found is None:
+        images = np.concatenate(list(supply.chunks()))
+        header = None
+        notes = (*supply.notes(), f"held in memory: the cache {path.parent} cannot be used ({reason})")
+        classes: Classes = supply.classes()
+    else:
+        images, header = found
+        notes, classes = header.notes, header.classes
+    parts = divide(task.dataset, split, classes)
+    return PackedImages(
+        images=images,
+        parts=_parts(classes, parts),
+        split=split,
+        split_hash=_hash_of(split, classes, parts),
+        images_hash=header.digest if header else digest_of(images),
+        notes=notes,
+    )
+
+
+def _divided(task: ImageTask, data_dir: Path | None) -> tuple[Classes, Parts]:
+    split = split_of(task)
+    supply = supply_of(task, _folder(data_dir))
+    header = _packed_header(task, supply)
+    classes: Classes = header.classes if header else supply.classes()
+    return classes, divide(task.dataset, split, classes)
+
+
+def _packed_header(task: ImageTask, supply: Supply) -> Header | None:
+    return read_header(pack_path(task.dataset, supply), supply.key)
+
+
+def _parts(classes: Classes, parts: Parts) -> dict[str, Part]:
+    offsets: dict[tuple[str, str], int] = {}
+    total = 0
+    for group, names in classes.items():
+        for name, count in names.items():
+            offsets[group, name] = total
+            total += count
+    return {
+        part: Part(
+            offsets=np.array([offsets[key] for key in keys], np.int64),
+            counts=np.array([classes[group][name] for group, name in keys], np.int64),
+            names=tuple(name for _, name in keys),
+        )
+        for part, keys in parts.items()
+    }
+
+
+def _hash_of(split: str, classes: Classes, parts: Parts) -> str:
+    content = {part: [[name, classes[group][name]] for group, name in keys] for part, keys in parts.items()}
+    return hashlib.sha256(json.dumps([split, content], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _folder(data_dir: Path | None) -> Path:
+    return data_dir if data_dir is not None else data_folder()
+
+
+def _teller(what: str, progress: Progress | None) -> Callable[[float], None]:
+    def tell(fraction: float) -> None:
+        if progress is not None:
+            progress(what, fraction)
+
+    return tell

@@ -1,0 +1,159 @@
+"""Image files in a folder or a zip archive, one folder a class."""
+
+import os
+import stat
+import threading
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from engine.errors import RequestError
+
+IMAGE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+)
+FILE_LIMIT = 64 * 2**20  # bytes of one image file; a larger one is no photograph but a mistake or a bomb
+DEPTH_LIMIT = 5  # folders below a source; links may form circles
+_IGNORED = frozenset(("thumbs.db", "desktop.ini"))
+
+
+@dataclass(frozen=True)
+class Member:
+    """One image file of a source: its class (the folder that holds it), its name within the source, its bytes."""
+
+    class_name: str
+    name: str
+    size: int
+
+
+@dataclass
+class Source:
+    """One folder or zip archive of classes; `repeated` is a top folder that an archive may or may not repeat."""
+
+    path: Path
+    repeated: tuple[str, ...] = ()
+    _archive: zipfile.ZipFile | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def stamp(self) -> list[list[str | int]]:
+        """Path, size and time of every file that this source consists of: equal stamps mean equal images."""
+        if _is_file(self.path):
+            return [_stamp(self.path, str(self.path.resolve()))]
+        return [_stamp(path, str(path.relative_to(self.path))) for path in _walk(self.path)]
+
+    def members(self) -> list[Member]:
+        """Every image file, sorted by class, then name.
+
+        Raises RequestError for a broken archive, a member outside it, a file that is no image, or an empty class.
+        """
+        named = self._zipped() if _is_file(self.path) else self._in_folder()
+        members = []
+        for name, size in named:
+            inside = self._inside(name)
+            if inside is None:
+                continue
+            if size > FILE_LIMIT:
+                raise RequestError(
+                    f"{self.path}: {name} has {size:,} bytes; an image may have at most {FILE_LIMIT:,}"
+                )
+            members.append(Member(str(inside.parent), name, size))
+        members.sort(key=lambda member: (member.class_name, member.name))
+        return members
+
+    def read(self, member: Member) -> bytes:
+        """A member's bytes. Raises RequestError where they cannot be read whole. Threads may call it at once."""
+        try:
+            if not _is_file(self.path):
+                return (self.path / member.name).read_bytes()
+            return self._open().read(member.name)
+        except (
+            OSError,
+            EOFError,
+            zipfile.BadZipFile,
+            zlib.error,
+            NotImplementedError,
+            RuntimeError,
+        ) as error:
+            raise RequestError(
+                f"{self.path}: {member.name} cannot be read ({error}); get the file again"
+            ) from error
+
+    def close(self) -> None:
+        """Close the archive, where there is one."""
+        with self._lock:
+            if self._archive is not None:
+                self._archive.close()
+                self._archive = None
+
+    def _open(self) -> zipfile.ZipFile:
+        with self._lock:
+            if self._archive is None:
+                try:
+                    self._archive = zipfile.ZipFile(self.path)
+                except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+                    raise RequestError(
+                        f"{self.path} is no whole zip archive ({error}); get it again"
+                    ) from error
+            return self._archive
+
+    def _zipped(self) -> Iterator[tuple[str, int]]:
+        for info in self._open().infolist():
+            name = PurePosixPath(info.filename.replace("\\", "/"))
+            if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
+                raise RequestError(
+                    f"{self.path}: the member {info.filename!r} points outside the archive; refused"
+                )
+            if not info.is_dir():
+                yield info.filename, info.file_size
+
+    def _in_folder(self) -> Iterator[tuple[str, int]]:
+        for path in _walk(self.path):
+            yield path.relative_to(self.path).as_posix(), path.stat().st_size
+        for folder in sorted(self.path.iterdir()):
+            if folder.is_dir() and not folder.name.startswith(".") and next(_walk(folder), None) is None:
+                raise RequestError(f"{folder} is an empty class; place images in it or remove it")
+
+    def _inside(self, name: str) -> PurePosixPath | None:
+        """The member's path below the repeated top folder; None for what is no part of the data set."""
+        path = PurePosixPath(name.replace("\\", "/"))
+        if path.parts[0] == "__MACOSX" or path.name.startswith(".") or path.name.lower() in _IGNORED:
+            return None
+        if path.parts[0] in self.repeated:
+            path = PurePosixPath(*path.parts[1:])
+        is_image = path.suffix.lower() in IMAGE_SUFFIXES
+        if len(path.parts) < 2:
+            if is_image:
+                raise RequestError(f"{self.path}: {name} lies in no class folder; CLASS/IMAGE is expected")
+            return None  # a README or licence beside the classes
+        if not is_image:
+            raise RequestError(f"{self.path}: {name} is no image; a class folder may hold images alone")
+        return path
+
+
+def _is_file(path: Path) -> bool:
+    return path.suffix == ".zip" and path.is_file()
+
+
+def _stamp(path: Path, name: str) -> list[str | int]:
+    facts = path.stat()
+    return [name, facts.st_size, facts.st_mtime_ns]
+
+
+def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
+    """Every file below a folder in sorted order, dot-names left out."""
+    if depth > DEPTH_LIMIT:
+        raise RequestError(f"{folder} lies more than {DEPTH_LIMIT} folders deep; CLASS/IMAGE is expected")
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            mode = entry.stat().st_mode
+            if stat.S_ISDIR(mode):
+                yield from _walk(Path(entry.path), depth + 1)
+            elif stat.S_ISREG(mode):
+                yield Path(entry.path)
+    except OSError as error:
+        raise RequestError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
