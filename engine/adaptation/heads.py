@@ -1,0 +1,85 @@
+"""Heads: the last linear layer, and where it starts in each task."""
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from engine.models import Parameters
+from engine.tasks.draws import normal, stream_key
+from engine.tasks.episodes import Episodes
+
+WEIGHT, BIAS = "head.weight", "head.bias"
+HEAD = (WEIGHT, BIAS)
+
+
+def zero_head(tasks: int, outputs: int, size: int, like: Tensor) -> Parameters:
+    """All zeros: weight `[T, O, D]`, bias `[T, O]`."""
+    return {WEIGHT: like.new_zeros(tasks, outputs, size), BIAS: like.new_zeros(tasks, outputs)}
+
+
+def random_head(index: Tensor, outputs: int, size: int, like: Tensor) -> Parameters:
+    """Normal weights of variance 1/D, drawn anew for each task by its index; zero biases."""
+    weight = normal(stream_key("random head"), index, outputs * size).reshape(-1, outputs, size) * size**-0.5
+    return {WEIGHT: weight.to(like.device, like.dtype), BIAS: like.new_zeros(len(index), outputs)}
+
+
+def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
+    """The linear layer whose logits are minus the squared distances to the class means μ, up to a constant of the query:
+    weight 2μ, bias −|μ|² (Snell 2017, equation 8).
+
+    Args:
+        features: `[T, S, D]` of the support set.
+        labels: `[T, S]`.
+    """
+    membership = functional.one_hot(labels, outputs).to(features.dtype)
+    counts = membership.sum(1).clamp(min=1).unsqueeze(-1)
+    means = membership.transpose(1, 2) @ features / counts
+    return {WEIGHT: 2 * means, BIAS: -means.square().sum(-1)}
+
+
+class StoredHeads:
+    """A table with one head for each task of a finite set: read when the task comes, written back after adaptation."""
+
+    def __init__(self, tasks: int, outputs: int, size: int, new_head: str, like: Tensor) -> None:
+        everyone = torch.arange(tasks, device=like.device)
+        self.table = (
+            zero_head(tasks, outputs, size, like) if new_head == "zero" else random_head(everyone, outputs, size, like)
+        )
+
+    def read(self, identity: Tensor) -> Parameters:
+        """The heads of these tasks `[T]`."""
+        return {name: table[identity] for name, table in self.table.items()}
+
+    def write(self, identity: Tensor, heads: Parameters) -> None:
+        """Puts adapted heads back; of a task that stands twice in the batch, the later counts."""
+        position = torch.arange(len(identity), device=identity.device)
+        last = torch.zeros_like(self.table[BIAS][:, 0], dtype=torch.int64)
+        last = last.scatter_reduce(0, identity, position, "amax", include_self=False)
+        kept = last[identity] == position
+        for name, table in self.table.items():
+            table[identity[kept]] = heads[name][kept].detach()
+
+
+def head_start(
+    kind: str,
+    task: Episodes,
+    outputs: int,
+    size: int,
+    like: Tensor,
+    support_features: Tensor | None,
+    stored: StoredHeads | None,
+    new_head: str,
+) -> Parameters:
+    """A head that is made for each task: `zero`, `random`, `means` (of `support_features`), or `stored`.
+
+    Where there is no table (a task outside the finite set), a stored head starts as `new_head` says.
+    """
+    if kind == "stored" and stored is not None:
+        return stored.read(task.identity)
+    kind = new_head if kind == "stored" else kind
+    if kind == "means":
+        assert support_features is not None
+        return mean_head(support_features, task.support_y, outputs)
+    if kind == "random":
+        return random_head(task.index, outputs, size, like)
+    return zero_head(len(task.index), outputs, size, like)

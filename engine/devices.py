@@ -1,0 +1,19 @@
+"""Which device a spec means, told without torch, so that its slot is held before torch is imported."""
+
+import os
+from pathlib import Path
+
+
+def device_name(wanted: str) -> str:
+    """`cpu`, `mps` or `cuda:N` for a spec's `device`; `auto` takes the first NVIDIA device, else the CPU."""
+    if wanted == "auto":
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+        return "cuda:0" if visible not in ("", "-1") and Path("/dev/nvidia0").exists() else "cpu"
+    return "cuda:0" if wanted == "cuda" else wanted
+
+
+def threads() -> int:
+    """Threads of one training on the CPU: the cores at hand, shared among the slots (KSHOT_SLOTS)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    slots = os.environ.get("KSHOT_SLOTS", "1")
+    return max(1, cores // (int(slots) if slots.isdigit() and int(slots) else 1))

@@ -1,0 +1,1 @@
+"""Outer rules: how meta-parameters learn from many tasks."""

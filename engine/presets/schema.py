@@ -1,0 +1,243 @@
+"""The schema of a resolved spec: every key that a run, a preset or `--set` may name, with its type and bounds.
+
+A spec is frozen and checked once, here; no code behind it checks again. Contradictions between keys stand in
+`contradictions.py`, files and layers in `layers.py`.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "folder"]
+Head = Literal["learned", "zero", "means", "random", "stored"]
+Statistics = Literal["query", "support", "one"]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(allow_inf_nan=False)]
+PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Range = Annotated[tuple[Rate, Rate], Field(strict=False)]
+
+
+class Section(BaseModel):
+    """A frozen group of keys; unknown keys and loose types are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ImageTask(Section):
+    """Image episodes: `ways` classes with fresh labels, `shots` support and `queries` query images a class."""
+
+    dataset: ImageDataset
+    split: str = Field("default", description="the named split; `default` is the data set's own")
+    folder: str | None = Field(None, description="for `dataset: folder`: its name in the data folder, or a path")
+    image_size: Positive | None = Field(None, description="pixels a side; none: the data set's own")
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 colour; none: the data set's own")
+    rotations: Literal["none", "drawn", "classes"] = Field(
+        "none",
+        description="`drawn`: each class of an episode is turned by a random multiple of 90 degrees (Finn 2017); "
+        "`classes`: each turned class is a class of its own (Vinyals 2016)",
+    )
+    ways: Annotated[int, Field(ge=2)] = Field(5, description="N: classes of an episode")
+    shots: Positive = Field(1, description="K: support images a class")
+    queries: Positive = Field(15, description="query images a class")
+
+
+class SineTask(Section):
+    """Waves y = amplitude · sin(frequency · x ± phase), each parameter drawn uniformly from its range."""
+
+    dataset: Literal["sine"]
+    amplitude: Range = (0.1, 5.0)
+    phase: Range = Field((0.0, 3.141592653589793), description="radians")
+    frequency: Range = (1.0, 1.0)
+    shift: Literal["minus", "plus"] = Field(
+        "minus", description="`minus`: sin(frequency · x − phase), as Finn 2017; `plus`: sin(frequency · x + phase)"
+    )
+    support_x: Range = Field((-5.0, 5.0), description="where the support points may lie")
+    query_x: Range = Field((-5.0, 5.0), description="where the query points may lie")
+    shots: Positive = Field(10, description="K: support points")
+    queries: Positive = Field(100, description="query points")
+
+
+def _task_kind(value: Any) -> str:
+    dataset = value.get("dataset") if isinstance(value, dict) else getattr(value, "dataset", None)
+    return "sine" if dataset == "sine" else "images"
+
+
+Task = Annotated[
+    Annotated[ImageTask, Tag("images")] | Annotated[SineTask, Tag("sine")], Discriminator(_task_kind)
+]
+
+
+class Model(Section):
+    """The body that learns features; heads are made by the adaptation rule."""
+
+    name: Literal["conv4", "mlp", "pixels"] = Field(
+        "conv4", description="`pixels` has no parameters: its features are the image's own values"
+    )
+    filters: Positive = Field(64, description="conv4: filters of each block")
+    pooling: Literal["max", "stride"] = Field("max", description="conv4: 2x2 max-pooling, or strides of 2")
+    features: Literal["flatten", "mean"] = Field(
+        "flatten", description="conv4: the last map as it is, or its mean over positions (Finn's strided net)"
+    )
+    hidden: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = Field(
+        (40, 40), description="mlp: units of each hidden layer"
+    )
+    norm: Literal["batch", "none"] = Field("batch", description="normalisation of each block or hidden layer")
+
+
+class AnnealedOrder(Section):
+    """Order `from` in the first `at` of the training iterations, order `to` after (MAML++, DA)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    start: Literal[1, 2] = Field(1, alias="from")
+    to: Literal[1, 2] = 2
+    at: Fraction = 0.5
+
+
+class Adaptation(Section):
+    """How the model learns one task from its support set."""
+
+    rule: Literal["none", "gradient", "nearest"] = "gradient"
+    steps: Count = Field(1, description="inner steps")
+    learning_rate: Rate = Field(0.01, description="the inner loop's rate; may be negative")
+    parameters: Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
+        "all", description="what adapts: all, head, body, or a list of name patterns"
+    )
+    order: Literal[1, 2] | AnnealedOrder = Field(2, description="of the meta-gradient: 1, 2, or {from, to, at}")
+    head: Head = Field("learned", description="where the head starts in each task")
+    new_head: Literal["zero", "random"] = Field("zero", description="`head: stored`: the start of an unseen task's head")
+    loss_reduction: Literal["mean", "sum"] = Field("mean", description="of the support loss over examples")
+    constant_memory: bool = Field(
+        False, description="keep one step's tape at a time: less memory, one more forward pass a step"
+    )
+
+
+class PartialAdaptation(Section):
+    """Adaptation keys laid over `adaptation` at test time; what is not given stays."""
+
+    rule: Literal["none", "gradient", "nearest"] | None = None
+    steps: Count | None = None
+    learning_rate: Rate | None = None
+    parameters: (
+        Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
+    ) = None
+    order: Literal[1, 2] | AnnealedOrder | None = None
+    head: Head | None = None
+    new_head: Literal["zero", "random"] | None = None
+    loss_reduction: Literal["mean", "sum"] | None = None
+    constant_memory: bool | None = None
+
+
+class Drops(Section):
+    """`schedule: drops`: the rate is multiplied by `factor` at each of these fractions of training."""
+
+    at: Annotated[tuple[Fraction, ...], Field(strict=False, min_length=1)] = (0.5, 0.75)
+    factor: PositiveRate = 0.1
+
+
+class Outer(Section):
+    """How meta-parameters learn from many tasks."""
+
+    rule: Literal["meta-gradient", "joint", "none"] = "meta-gradient"
+    optimizer: Literal["adam", "sgd", "nesterov"] = "adam"
+    learning_rate: PositiveRate = 0.001
+    schedule: Literal["constant", "cosine", "linear", "drops"] = "constant"
+    final_learning_rate: Annotated[float, Field(ge=0, allow_inf_nan=False)] = Field(
+        0.0, description="where cosine and linear schedules end"
+    )
+    drops: Drops = Drops()
+    clip: PositiveRate | None = Field(None, description="each entry of the meta-gradient is clamped to ± this")
+
+
+class Validation(Section):
+    """Testing on validation episodes while training: it chooses the best checkpoint."""
+
+    every: Positive = Field(500, description="iterations between validations")
+    episodes: Positive = 200
+    adaptation: PartialAdaptation = Field(
+        PartialAdaptation(), description="laid over `adaptation` in validation (a pretrained body is fine-tuned for it)"
+    )
+
+
+class Training(Section):
+    """How long and on what."""
+
+    iterations: Positive = 5000
+    time_limit: PositiveRate | None = Field(None, description="seconds of training after which a run ends as finished")
+    tasks_per_batch: Positive = Field(16, description="tasks of a meta-batch")
+    examples_per_batch: Positive | None = Field(
+        None, description="outer rule joint: examples of a batch; none: as many as a meta-batch has"
+    )
+    ways: Annotated[int, Field(ge=2)] | None = Field(None, description="none: task.ways")
+    shots: Positive | None = Field(None, description="none: task.shots")
+    queries: Positive | None = Field(None, description="none: task.queries")
+    tasks: Positive | None = Field(None, description="size of a finite set of training tasks; none: endless")
+    tasks_at_once: Positive | None = Field(None, description="tasks of a meta-batch held in memory at once; none: all")
+    record_every: Positive = Field(20, description="iterations between recorded losses")
+    checkpoint_every: Positive = Field(500, description="iterations between checkpoints")
+    keep: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
+        (), description="iterations whose checkpoints are kept besides the best and the last two"
+    )
+    validation: Validation = Validation()
+
+
+class Tune(Section):
+    """Test-time choices made on validation episodes: every combination of the lists is tried."""
+
+    learning_rate: Annotated[tuple[Rate, ...], Field(strict=False, min_length=1)] | None = None
+    head: Annotated[tuple[Head, ...], Field(strict=False, min_length=1)] | None = None
+    parameters: Annotated[tuple[Literal["all", "head", "body"], ...], Field(strict=False, min_length=1)] | None = None
+    steps: bool = Field(False, description="choose the number of steps too, up to the steps of testing")
+    episodes: Positive = Field(200, description="validation episodes of each try")
+
+
+class Evaluation(Section):
+    """Testing: which episodes, how many steps, whose batch statistics, and what differs from training."""
+
+    episodes: Positive = 600
+    seed: Count = 0
+    steps: Count | None = Field(None, description="inner steps in testing; none: adaptation.steps")
+    statistics: Statistics = Field(
+        "query",
+        description="where batch statistics come from: all queries of the task, the support set alone, "
+        "or the support set and one query at a time",
+    )
+    adaptation: PartialAdaptation = PartialAdaptation()
+    tune: Tune | None = None
+
+
+class Published(Section):
+    """A figure from the literature for this task and algorithm: value and half-width as printed, with its source."""
+
+    value: float
+    ci95: float | None = None
+    source: str
+
+
+class Origin(Section):
+    """Where a spec came from: preset names, label and budget; changes no number."""
+
+    task: str = "custom"
+    algorithm: str = "custom"
+    budget: str = "quick"
+    family: str = ""
+    summary: str = ""
+    paper: str = ""
+    published: Published | None = None
+
+
+class Spec(Section):
+    """A run, fully resolved."""
+
+    kind: Literal["train"] = "train"
+    origin: Origin = Origin()
+    task: Task
+    model: Model = Model()
+    adaptation: Adaptation = Adaptation()
+    outer: Outer = Outer()
+    training: Training = Training()
+    evaluation: Evaluation = Evaluation()
+    seed: Count = 0
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")

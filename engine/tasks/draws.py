@@ -1,0 +1,63 @@
+"""Random numbers as a pure function of (key, index, position): no state, so nothing to save or to repeat.
+
+Each number is SplitMix64's output function (Steele, Lea & Flood 2014) applied to a key, then an index, then a
+position. A task's draws therefore depend on its index alone, not on the device, the batch or the process.
+"""
+
+import hashlib
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST = 0xBF58476D1CE4E5B9
+_SECOND = 0x94D049BB133111EB
+
+
+def _signed(value: int) -> int:
+    """The same 64 bits as a signed number, as torch holds them."""
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value
+
+
+def _shifted(z: Tensor, places: int) -> Tensor:
+    """A logical shift to the right (torch's own is arithmetic)."""
+    return (z >> places) & ((1 << (64 - places)) - 1)
+
+
+def _mix(z: Tensor) -> Tensor:
+    z = (z ^ _shifted(z, 30)) * _signed(_FIRST)
+    z = (z ^ _shifted(z, 27)) * _signed(_SECOND)
+    return z ^ _shifted(z, 31)
+
+
+def stream_key(*parts: str | int) -> int:
+    """A key for one purpose: 64 bits of the SHA-256 of the parts."""
+    text = "\0".join(map(str, parts)).encode()
+    return _signed(int.from_bytes(hashlib.sha256(text).digest()[:8], "little"))
+
+
+def bits(key: int, index: Tensor, count: int) -> Tensor:
+    """`count` numbers of 64 random bits for each index: int64 `[..., count]` for `index [...]`."""
+    seed = _mix(index * _signed(_GOLDEN) + key)
+    position = torch.arange(1, count + 1, device=index.device, dtype=torch.int64) * _signed(_GOLDEN)
+    return _mix(_mix(seed.unsqueeze(-1) + position))
+
+
+def uniform(key: int, index: Tensor, count: int) -> Tensor:
+    """`count` numbers in [0, 1) for each index: float64 `[..., count]`."""
+    return _shifted(bits(key, index, count), 11).to(torch.float64) * 2.0**-53
+
+
+def normal(key: int, index: Tensor, count: int) -> Tensor:
+    """`count` standard normal numbers for each index (Box–Muller): float64 `[..., count]`."""
+    half = (count + 1) // 2
+    pair = uniform(key, index, 2 * half)
+    radius = torch.sqrt(-2 * torch.log1p(-pair[..., :half]))
+    angle = 2 * torch.pi * pair[..., half:]
+    return torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], -1)[..., :count]
+
+
+def integers(key: int, index: Tensor, count: int, bound: int | Tensor) -> Tensor:
+    """`count` whole numbers in [0, bound) for each index: int64 `[..., count]` (bias below 2^-30 for bounds below 2^32)."""
+    return _shifted(bits(key, index, count), 1) % bound

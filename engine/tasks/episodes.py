@@ -1,0 +1,69 @@
+"""What a batch of tasks is, and what every task distribution offers."""
+
+from typing import Literal, NamedTuple, Protocol
+
+from torch import Tensor
+
+Part = Literal["train", "validation", "test"]
+
+
+class Episodes(NamedTuple):
+    """A batch of T tasks.
+
+    `support_x [T, S, ...]`, `query_x [T, Q, ...]`; labels are int64 `[T, S]`, `[T, Q]` for classes and
+    floats `[T, S, 1]`, `[T, Q, 1]` for values. `index [T]` is each task's number in its stream, `identity [T]` its number
+    in a finite set of tasks (its index where the set is endless). `detail` is what else the task is: classes `[T, N]`, or
+    amplitude, phase and frequency `[T, 3]`.
+    """
+
+    support_x: Tensor
+    support_y: Tensor
+    query_x: Tensor
+    query_y: Tensor
+    index: Tensor
+    identity: Tensor
+    detail: Tensor
+
+    def rows(self, begin: int, end: int) -> "Episodes":
+        """The tasks from `begin` up to `end`."""
+        return Episodes(*(tensor[begin:end] for tensor in self))
+
+
+class Examples(NamedTuple):
+    """A batch for joint training: `x [1, B, ...]` and labels `y [1, B]` (classes) or `[1, B, 1]` (values)."""
+
+    x: Tensor
+    y: Tensor
+
+
+class Shape(NamedTuple):
+    """How many classes, support examples a class and query examples a class an episode has (one class for values)."""
+
+    ways: int
+    shots: int
+    queries: int
+
+    @property
+    def examples(self) -> int:
+        """Support and query examples of one episode."""
+        return self.ways * (self.shots + self.queries)
+
+
+class TaskDistribution(Protocol):
+    """Tasks as a function of their index.
+
+    `kind` is `classes` (labels within an episode) or `values` (regression); `input_shape` one example's shape; `outputs`
+    the number of outputs of a task's head in a part; `joint_outputs` that of a head for joint training.
+    """
+
+    kind: Literal["classes", "values"]
+    input_shape: tuple[int, ...]
+    joint_outputs: int
+
+    def outputs(self, part: Part) -> int: ...
+
+    def shape(self, part: Part) -> Shape: ...
+
+    def episodes(self, part: Part, index: Tensor) -> Episodes: ...
+
+    def examples(self, index: Tensor) -> Examples: ...

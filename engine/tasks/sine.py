@@ -1,0 +1,91 @@
+"""Sine waves: the family of regression tasks of Finn 2017 and its relatives."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from engine.presets.schema import SineTask
+from engine.tasks.draws import integers, stream_key, uniform
+from engine.tasks.episodes import Episodes, Examples, Part, Shape
+
+
+def wave(detail: Tensor, x: Tensor, sign: float) -> Tensor:
+    """amplitude · sin(frequency · x + sign · phase) at `x [T, n]` for `detail [T, 3]` (amplitude, phase, frequency)."""
+    amplitude, phase, frequency = detail.unsqueeze(-1).unbind(1)
+    return amplitude * torch.sin(frequency * x + sign * phase)
+
+
+def _within(low_high: tuple[float, float], fraction: Tensor) -> Tensor:
+    low, high = low_high
+    return low + (high - low) * fraction
+
+
+class Sine:
+    """Tasks y = amplitude · sin(frequency · x ± phase), drawn in float64 and given in `dtype`."""
+
+    kind: Literal["classes", "values"] = "values"
+    input_shape: tuple[int, ...] = (1,)
+    joint_outputs = 1
+
+    def __init__(
+        self,
+        task: SineTask,
+        training: Shape,
+        seed: int,
+        evaluation_seed: int,
+        tasks: int | None,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        self.task, self.tasks, self.device, self.dtype = task, tasks, device, dtype
+        self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
+        tested = Shape(1, task.shots, task.queries)
+        self.shapes = {"train": training, "validation": tested, "test": tested}
+        self.sign = -1.0 if task.shift == "minus" else 1.0
+
+    def outputs(self, part: Part) -> int:
+        """One value."""
+        return 1
+
+    def shape(self, part: Part) -> Shape:
+        """Points of an episode; its `ways` is 1."""
+        return self.shapes[part]
+
+    def _key(self, part: str, purpose: str) -> int:
+        return stream_key("sine", self.seeds[part], part, purpose)
+
+    def _waves(self, part: Part, identity: Tensor) -> Tensor:
+        """Amplitude, phase, frequency `[T, 3]` of each identity."""
+        fraction = uniform(self._key(part, "wave"), identity, 3)
+        ranges = (self.task.amplitude, self.task.phase, self.task.frequency)
+        return torch.stack([_within(r, f) for r, f in zip(ranges, fraction.unbind(-1), strict=True)], -1)
+
+    def episodes(self, part: Part, index: Tensor) -> Episodes:
+        """The tasks of `index [T]`: K support and Q query points each."""
+        shape = self.shapes[part]
+        identity = index
+        if part == "train" and self.tasks is not None:
+            identity = integers(self._key(part, "identity"), index, 1, self.tasks).squeeze(-1)
+        detail = self._waves(part, identity)
+        support_x = _within(self.task.support_x, uniform(self._key(part, "support"), index, shape.shots))
+        query_x = _within(self.task.query_x, uniform(self._key(part, "query"), index, shape.queries))
+        values = [support_x, wave(detail, support_x, self.sign), query_x, wave(detail, query_x, self.sign)]
+        points = [v.unsqueeze(-1).to(self.device, self.dtype) for v in values]
+        return Episodes(*points, index=index, identity=identity, detail=detail)
+
+    def examples(self, index: Tensor) -> Examples:
+        """Single points for joint training, `x [1, B, 1]`: example i is one point of its own wave.
+
+        Support and query ranges are drawn from in the proportion in which training episodes draw from them.
+        """
+        identity = index
+        if self.tasks is not None:
+            identity = integers(self._key("train", "identity"), index, 1, self.tasks).squeeze(-1)
+        fraction = uniform(self._key("train", "joint"), index, 2)
+        shape = self.shapes["train"]
+        from_support = fraction[:, 1:] * (shape.shots + shape.queries) < shape.shots
+        place = fraction[:, :1]
+        x = torch.where(from_support, _within(self.task.support_x, place), _within(self.task.query_x, place))
+        y = wave(self._waves("train", identity), x, self.sign)
+        return Examples(x.unsqueeze(0).to(self.device, self.dtype), y.unsqueeze(0).to(self.device, self.dtype))

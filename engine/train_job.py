@@ -1,0 +1,183 @@
+"""One training run from its directory: builds or resumes, trains, validates, writes events and checkpoints."""
+
+import resource
+import sys
+import time
+from typing import Any, Protocol
+
+import torch
+
+from engine.checkpoint import pack, unpack
+from engine.data import data_folder
+from engine.devices import threads
+from engine.learner import Learner
+from engine.presets import Spec
+from engine.runs import (
+    EventWriter,
+    Run,
+    StatusWriter,
+    clear,
+    newest_good_checkpoint,
+    prune_checkpoints,
+    read_verified,
+    write_checkpoint,
+)
+from engine.tasks import build_tasks
+from engine.training import Diverged, Trainer
+
+SPEED_EVERY = 5
+
+
+class Stopping(Protocol):
+    """Tells whether a run is asked to end or to write a checkpoint."""
+
+    def word(self) -> str | None: ...
+
+
+class Journal:
+    """What a training leaves behind: events, checkpoints and its status."""
+
+    def __init__(self, run: Run, spec: Spec, status: StatusWriter, device: str) -> None:
+        self.run, self.spec, self.status, self.device = run, spec, status, device
+        self.saved = newest_good_checkpoint(run)
+        self.events = EventWriter(run.events_path)
+        self.seconds = 0.0
+        self.best_file: str | None = None
+        self.records = 0
+        self.last_step, self.last_time = 0, time.monotonic()
+
+    def phase(self, name: str) -> None:
+        """Names what the run is doing now."""
+        self.status.update(phase=name)
+        self.events.append("phase", name=name)
+
+    def record(self, record: dict[str, Any]) -> None:
+        """A `train` event, and every fifth time a `speed` event."""
+        self.events.append("train", **record)
+        self.records += 1
+        step = record["step"]
+        if step % (SPEED_EVERY * self.spec.training.record_every) == 0:
+            now = time.monotonic()
+            speed = (step - self.last_step) / max(now - self.last_time, 1e-9)
+            self.last_step, self.last_time = step, now
+            memory = memory_bytes(self.device)
+            self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
+            self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
+
+    def checkpoint(self, trainer: Trainer) -> None:
+        """Writes a checkpoint, says so, and lets go of those that need not be kept."""
+        self.events.sync()
+        state = trainer.state() | {"seconds": self.seconds, "threads": torch.get_num_threads()}
+        path = write_checkpoint(self.run, trainer.iteration, pack(state))
+        if trainer.best is not None:
+            if trainer.best.step == trainer.iteration:
+                self.best_file = path.name
+            best = {"step": trainer.best.step, "value": trainer.best.value, "file": self.best_file}
+            self.status.update(best=best)
+        self.events.append("checkpoint", step=trainer.iteration, file=path.name)
+        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_file)
+
+
+def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
+    """Trains a run to its end, to a stop, or to a fault; the status says which."""
+    torch.set_num_threads(threads())
+    device = torch.device(device_name)
+    journal = Journal(run, spec, status, device_name)
+    trainer = _build(journal, spec, device)
+    status.update(state="running", steps=trainer.iterations, step=trainer.iteration, error=None)
+    if trainer.iterations == 0:
+        journal.checkpoint(trainer)
+        status.update(state="finished", phase="")
+        return 0
+    journal.phase("first iteration")
+    try:
+        state = _loop(trainer, journal, stop)
+    except Diverged as fault:
+        saved = newest_good_checkpoint(run)
+        kept = f"the last good checkpoint is of iteration {saved.step}" if saved else "there is no checkpoint yet"
+        status.update(state="failed", phase="", error=f"{fault}; {kept}")
+        journal.events.append("note", text=str(fault))
+        return 1
+    status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
+    clear(run)
+    return 0
+
+
+def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
+    journal.phase("loading data")
+    tasks = build_tasks(spec, data_folder(), device)
+    journal.phase("building")
+    trainer = Trainer(Learner(spec, tasks, device))
+    if journal.saved is not None:
+        saved = unpack(read_verified(journal.saved.path), device, journal.saved.path.name)
+        trainer.load(saved)
+        journal.seconds = saved["seconds"]
+        # The number of threads decides the order of sums, and so the last bits.
+        torch.set_num_threads(saved["threads"])
+        journal.best_file = _file_of(journal, trainer)
+        journal.events.append("resumed", step=trainer.iteration)
+    journal.last_step = trainer.iteration
+    return trainer
+
+
+def _file_of(journal: Journal, trainer: Trainer) -> str | None:
+    """The file of the best checkpoint so far; where it has gone, the next best may take its place."""
+    if trainer.best is None:
+        return None
+    found = sorted(journal.run.checkpoints.glob(f"{trainer.best.step}-*.pt"))
+    if not found:
+        trainer.best = None
+        return None
+    return found[-1].name
+
+
+def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
+    """Iterates until done or asked to end; returns the state that follows."""
+    training, status = journal.spec.training, journal.status
+    saved_at = trainer.iteration if journal.saved is not None else -1
+    journal.last_time = time.monotonic()
+    first = True
+    while trainer.iteration < trainer.iterations:
+        begun = time.monotonic()
+        record = trainer.step()
+        journal.seconds += time.monotonic() - begun
+        if first:
+            journal.phase("training")
+            first = False
+        for note in trainer.notes:
+            journal.events.append("note", text=note)
+        trainer.notes.clear()
+        if record is not None:
+            journal.record(record)
+        status.update(step=trainer.iteration)
+        out_of_time = training.time_limit is not None and journal.seconds >= training.time_limit
+        last = trainer.iteration == trainer.iterations or out_of_time
+        word = stop.word()
+        validated = last or trainer.iteration % training.validation.every == 0
+        if validated:
+            _validate(trainer, journal)
+        due = trainer.iteration % training.checkpoint_every == 0 or trainer.iteration in training.keep
+        if validated or ((due or word is not None) and saved_at != trainer.iteration):
+            journal.checkpoint(trainer)
+            saved_at = trainer.iteration
+        if word == "checkpoint":
+            clear(journal.run, word)
+        if last:
+            break
+        if word in ("stop", "pause"):
+            return "stopped" if word == "stop" else "paused"
+    return "finished"
+
+
+def _validate(trainer: Trainer, journal: Journal) -> None:
+    journal.status.update(phase="validating")
+    journal.events.append("validation", **trainer.validate())
+    journal.status.update(phase="training")
+
+
+def memory_bytes(device: str) -> int:
+    """The most memory held so far: on the device where it has its own, else by the process."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated()
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,198 @@
+"""Training: one outer iteration at a time, and validation between them."""
+
+from math import isfinite
+from typing import Any, NamedTuple
+
+import torch
+
+from engine.adaptation import MetaGradient, State, meta_gradient, probe
+from engine.evaluation import recorded_steps, scores
+from engine.learner import Learner
+from engine.models import Parameters
+from engine.outer.joint import joint_gradient
+from engine.outer.optimizer import OuterOptimizer
+from engine.outer.schedule import order_at, outer_rate
+from engine.presets import validation_adaptation
+from engine.statistics import mean_over_episodes
+from engine.tasks import training_shape
+from engine.tasks.episodes import Episodes
+
+
+class Diverged(Exception):
+    """A loss or gradient that is not finite: one line that says where."""
+
+
+class Best(NamedTuple):
+    """The best validation so far."""
+
+    step: int
+    value: float
+
+
+class Trainer:
+    """The outer loop of a learner; `iteration` is how many iterations are done, and so the place in the task stream."""
+
+    def __init__(self, learner: Learner) -> None:
+        self.learner, self.spec = learner, learner.spec
+        trains = self.spec.outer.rule != "none"
+        self.optimizer = OuterOptimizer(self.spec.outer, learner.meta_parameters) if trains else None
+        self.iteration = 0
+        self.best: Best | None = None
+        self.tasks_at_once = self.spec.training.tasks_at_once or self.spec.training.tasks_per_batch
+        self.notes: list[str] = []
+        if self.spec.outer.rule == "meta-gradient":
+            self.rule = learner.training_rule()
+
+    @property
+    def iterations(self) -> int:
+        """How many iterations the spec asks for; none for a rule that does not train."""
+        return 0 if self.spec.outer.rule == "none" else self.spec.training.iterations
+
+    def step(self) -> dict[str, Any] | None:
+        """One iteration; every `record_every` (and the first), what it saw, as a `train` event's fields.
+
+        Raises:
+            Diverged: loss or gradient is not finite; the parameters are still those from before the iteration.
+        """
+        number = self.iteration + 1
+        recorded = number % self.spec.training.record_every == 0 or number in (1, self.iterations)
+        joint = self.spec.outer.rule == "joint"
+        gradient, loss, record = self._joint(recorded) if joint else self._episodes(recorded)
+        norm = torch.nn.utils.get_total_norm(gradient.values())
+        if not (isfinite(loss) and isfinite(norm.item())):
+            what = "loss" if not isfinite(loss) else "gradient"
+            raise Diverged(f"the {what} of iteration {number} is not finite")
+        rate = outer_rate(self.spec.outer, self.iteration, self.iterations)
+        assert self.optimizer is not None
+        self.optimizer.step(gradient, rate)
+        self.iteration = number
+        if record is not None:
+            record |= {"step": number, "gradient_norm": norm.item(), "rates": {"outer": rate}}
+        return record
+
+    def _joint(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
+        learner, size = self.learner, examples_per_batch(self.learner)
+        index = torch.arange(self.iteration * size, (self.iteration + 1) * size)
+        examples = learner.tasks.examples(index)
+        gradient, loss, metric = joint_gradient(
+            learner.body, learner.tasks.kind, learner.meta_parameters, examples
+        )
+        return gradient, loss, {"outer_loss": loss, "joint_metric": metric} if recorded else None
+
+    def _episodes(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
+        size = self.spec.training.tasks_per_batch
+        index = torch.arange(self.iteration * size, (self.iteration + 1) * size)
+        tasks = self.learner.tasks.episodes("train", index)
+        adaptation = self.spec.adaptation
+        second = order_at(adaptation.order, self.iteration, self.iterations) == 2
+        while True:
+            try:
+                walks = [self._walk(tasks, begin, second) for begin in range(0, size, self.tasks_at_once)]
+                break
+            except torch.OutOfMemoryError:
+                if self.tasks_at_once == 1:
+                    raise
+                self.tasks_at_once = (self.tasks_at_once + 1) // 2
+                self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
+        if len(walks) == 1:
+            gradient = walks[0].gradient
+        else:
+            shares = [len(walk.query_loss) / size for walk in walks]
+            names = self.learner.meta_parameters
+            gradient = {
+                n: torch.stack([w.gradient[n] * s for w, s in zip(walks, shares, strict=True)]).sum(0) for n in names
+            }
+        loss = torch.cat([walk.query_loss for walk in walks]).mean().item()
+        return gradient, loss, self._seen(tasks, walks, loss) if recorded else None
+
+    def _walk(self, tasks: Episodes, begin: int, second_order: bool) -> MetaGradient:
+        return meta_gradient(
+            self.rule,
+            self.learner.tasks.kind,
+            self.learner.meta_parameters,
+            tasks.rows(begin, begin + self.tasks_at_once),
+            second_order,
+            self.spec.adaptation.constant_memory,
+        )
+
+    def _seen(self, tasks: Episodes, walks: list[MetaGradient], loss: float) -> dict[str, Any]:
+        """Support and query losses and the metric before each inner step and after the last, means over tasks."""
+        query_loss, metric = [], []
+        states: list[State] = [_joined(states) for states in zip(*(walk.states for walk in walks), strict=True)]
+        for state in states:
+            state_loss, state_metric = probe(
+                self.rule, self.learner.tasks.kind, self.learner.meta_parameters, tasks, state
+            )
+            query_loss.append(state_loss.mean().item())
+            metric.append(state_metric.mean().item())
+        with torch.no_grad():
+            last = self.rule.support_loss(states[-1], self.learner.meta_parameters, tasks).mean().item()
+        steps = torch.cat([walk.support_loss for walk in walks]).mean(0).tolist()
+        norms = torch.cat([walk.norms for walk in walks]).mean(0).tolist()
+        name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
+        return {
+            "outer_loss": loss,
+            "support_loss": [*steps, last],
+            "query_loss": query_loss,
+            name: metric,
+            "meta_gradient_norms": norms,
+        }
+
+    def validate(self) -> dict[str, Any]:
+        """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the best."""
+        adaptation, validation = validation_adaptation(self.spec), self.spec.training.validation
+        steps = recorded_steps(adaptation.steps)
+        values = scores(
+            self.learner, adaptation, "validation", validation.episodes, self.spec.evaluation.statistics, steps
+        )
+        intervals = [mean_over_episodes(column) for column in values.T.numpy()]
+        means, widths = [i.mean for i in intervals], [i.ci95 for i in intervals]
+        classes = self.learner.tasks.kind == "classes"
+        value = means[-1]
+        better = self.best is None or (value > self.best.value if classes else value < self.best.value)
+        if isfinite(value) and better:
+            self.best = Best(self.iteration, value)
+        is_best = self.best is not None and self.best.step == self.iteration
+        asked = steps if len(means) == len(steps) else [1]
+        return {"step": self.iteration, "steps": asked, "metric": means, "ci95": widths, "best": is_best}
+
+    def state(self) -> dict[str, Any]:
+        """All that a checkpoint needs to go on to the same numbers."""
+        stored = self.learner.stored
+        return {
+            "iteration": self.iteration,
+            "meta_parameters": self.learner.meta_parameters,
+            "stored_heads": None if stored is None else stored.table,
+            "optimizer": None if self.optimizer is None else self.optimizer.state(),
+            "best": None if self.best is None else tuple(self.best),
+            "tasks_at_once": self.tasks_at_once,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Takes up a checkpoint's state."""
+        load_parameters(self.learner, state)
+        if self.optimizer is not None:
+            self.optimizer.load(state["optimizer"])
+        self.iteration = state["iteration"]
+        self.best = None if state["best"] is None else Best(*state["best"])
+        self.tasks_at_once = state["tasks_at_once"]
+
+
+def load_parameters(learner: Learner, state: dict[str, Any]) -> None:
+    """Copies a checkpoint's meta-parameters and stored heads into a learner."""
+    for name, parameter in learner.meta_parameters.items():
+        parameter.copy_(state["meta_parameters"][name])
+    if learner.stored is not None and state["stored_heads"] is not None:
+        for name, table in learner.stored.table.items():
+            table.copy_(state["stored_heads"][name])
+
+
+def examples_per_batch(learner: Learner) -> int:
+    """Examples of a batch of joint training: as many as a meta-batch has, unless the spec says otherwise."""
+    training = learner.spec.training
+    return training.examples_per_batch or training.tasks_per_batch * training_shape(learner.spec).examples
+
+
+def _joined(states: tuple[State, ...]) -> State:
+    return {n: torch.cat([state[n] for state in states]) for n in states[0]} if len(states) > 1 else states[0]
+

@@ -1,0 +1,118 @@
+"""The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... | bench`.
+
+torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from engine.devices import device_name
+from engine.errors import RequestError
+from engine.presets import load_spec
+from engine.runs import Run, StatusWriter, adopt, asked, clear, hold_slot, pending_requests, plain, read_status
+
+
+class Stop:
+    """Whether this process should end: a signal came, a control file says so, or the run's folder is gone."""
+
+    def __init__(self, run: Run | None = None, status: StatusWriter | None = None) -> None:
+        self.run, self.status = run, status
+        self.signalled = False
+        signal.signal(signal.SIGTERM, self._signal)
+        signal.signal(signal.SIGINT, self._signal)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def _signal(self, number: int, frame: object) -> None:
+        self.signalled = True
+
+    def word(self) -> str | None:
+        """`stop` or `pause` if the worker is to end, `checkpoint` if it is to write one, else None."""
+        if self.signalled or (self.status is not None and self.status.gone):
+            return "stop"
+        words = asked(self.run) if self.run is not None else set()
+        return next((word for word in ("stop", "pause", "checkpoint") if word in words), None)
+
+    def ending(self) -> bool:
+        """Whether to end."""
+        return self.word() in ("stop", "pause")
+
+
+def train(folder: Path, descriptor: int) -> int:
+    """Trains the run in `folder`, whose lock is held by `descriptor`; its state says how it ended."""
+    run = Run(folder)
+    adopt(run.lock_path, descriptor)
+    clear(run)
+    created = read_status(run).created or 0.0
+    with StatusWriter(run, state="queued", phase="queued") as status, _told(status):
+        stop = Stop(run, status)
+        spec = load_spec(run.spec_path)
+        device = device_name(spec.device)
+        with hold_slot(device, created, stop.ending) as held:
+            if not held:
+                status.update(state="paused" if stop.word() == "pause" else "stopped", phase="")
+                clear(run)
+                return 0
+            status.update(state="starting", phase="importing torch", device=device)
+            from engine.train_job import train_run
+
+            return train_run(run, spec, device, status, stop)
+
+
+@contextmanager
+def _told(status: StatusWriter) -> Iterator[None]:
+    """Whatever goes wrong becomes the run's `failed` with one line; the whole story goes to the log."""
+    try:
+        yield
+    except RequestError as error:
+        status.update(state="failed", phase="", error=str(error))
+    except Exception as error:
+        traceback.print_exc()
+        status.update(state="failed", phase="", error=plain(f"{type(error).__name__}: {error}", 500))
+
+
+def evaluate(folders: list[Path]) -> int:
+    """Answers the pending evaluation requests of these runs, one after the other."""
+    runs = [run for run in map(Run, folders) if pending_requests(run)]
+    if not runs:
+        return 0
+    stop = Stop()
+    device = device_name(str(load_spec(runs[0].spec_path).device))
+    with hold_slot(device, time.time(), stop.ending) as held:
+        if not held:
+            return 0
+        from engine.evaluate_job import answer_requests
+
+        return answer_requests(runs, device, stop.ending)
+
+
+def main(arguments: list[str]) -> int:
+    """Runs one of the worker's jobs; exit code 2 for a request that is none."""
+    try:
+        match arguments:
+            case ["train", folder, descriptor] if descriptor.isdigit():
+                return train(Path(folder), int(descriptor))
+            case ["evaluate", *folders] if folders:
+                return evaluate([Path(folder) for folder in folders])
+            case ["bench", *options]:
+                from engine.bench import main as bench
+
+                return bench(options)
+    except RequestError as error:
+        print(f"kshot: {error}", file=sys.stderr)
+        return 2
+    print("kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., or bench", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    with suppress(OSError):
+        sys.stdout.flush()
+    # Threads of native libraries may hang on the way out; everything of ours is on disk by now.
+    os._exit(code)
