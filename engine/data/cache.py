@@ -1,8 +1,8 @@
 """Packs: a data set's images as one file in the cache folder, written once and memory-mapped from then on.
 
-A pack is a line of magic, a JSON header padded with spaces to whole pages, then the images' bytes. It stands under a
-name that ends in its key; the header repeats the key and holds the SHA-256 of the images, so a torn, stale or
-damaged pack is recognised and made again.
+A pack is a line of magic, a JSON header padded with spaces to whole pages, then the images' bytes. Its name
+ends in its key; the header repeats the key and holds the SHA-256 of the images, so a torn, stale or damaged
+pack is recognised and made again.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ _HASHED_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class Header:
-    """What a pack says of itself: shape [images, channels, size, size], classes in the order of the images."""
+    """What a pack says of itself: shape [images, channels, size, size], classes in the images' order."""
 
     key: str
     shape: tuple[int, int, int, int]
@@ -90,18 +90,20 @@ def digest_of(images: np.ndarray) -> str:
     """SHA-256 of the images' bytes, 64 hex digits."""
     flat, digest = images.reshape(-1), hashlib.sha256()
     for first in range(0, flat.size, _HASHED_AT_ONCE):
-        digest.update(np.ascontiguousarray(flat[first : first + _HASHED_AT_ONCE]))
+        digest.update(flat[first : first + _HASHED_AT_ONCE].data)
     return digest.hexdigest()
 
 
 def write_pack(path: Path, supply: Supply, tell: Callable[[float], None]) -> None:
-    """Pack a supply's images; older packs of the same place are removed. Raises OSError where it cannot be written.
+    """Pack a supply's images and remove older packs of the same place.
 
-    Another process that packs the same is waited for; its pack is taken.
+    Another process that packs the same is waited for and its pack taken. Raises OSError where the cache cannot
+    be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path) as first:
-        if not first and open_pack(path, supply.key) is not None:
+    prefix = path.name.removesuffix(f"{supply.key}.pack")
+    with _alone(path, prefix):
+        if open_pack(path, supply.key) is not None:
             return
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
@@ -109,7 +111,6 @@ def write_pack(path: Path, supply: Supply, tell: Callable[[float], None]) -> Non
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
-        prefix = path.name.removesuffix(f"{supply.key}.pack")
         for old in path.parent.glob(f"{prefix}*.pack"):
             if old != path:
                 old.unlink(missing_ok=True)
@@ -127,10 +128,10 @@ def _write(temporary: Path, supply: Supply, tell: Callable[[float], None]) -> No
     with temporary.open("wb") as file:
         file.write(_header_bytes(supply, classes, shape, "0" * 64))
         for chunk in supply.chunks():
-            whole = np.ascontiguousarray(chunk)
+            whole = np.ascontiguousarray(chunk).data
             file.write(whole)
             digest.update(whole)
-            done += len(whole)
+            done += len(chunk)
             tell(done / shape[0])
         file.seek(0)
         file.write(_header_bytes(supply, classes, shape, digest.hexdigest()))
@@ -153,18 +154,14 @@ def _header_bytes(supply: Supply, classes: Classes, shape: tuple[int, ...], dige
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[bool]:
-    """Hold the pack's lock; true where nobody else held it. Leftovers of killed writers are removed."""
-    with path.with_name(f".{path.name}.lock").open("ab") as lock:
-        first = True
+def _alone(path: Path, prefix: str) -> Iterator[None]:
+    """Hold the lock of a place's packs; leftovers of killed writers are removed."""
+    with path.with_name(f".{prefix}lock").open("ab") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            first = False
             fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks: both pack, the last rename counts, the bytes are equal
-            yield True
+        except OSError:  # no locks here: two may pack at once; the last rename counts, the bytes are equal
+            yield
             return
-        for left in path.parent.glob(f".{path.name}.*.tmp"):
+        for left in path.parent.glob(f".{prefix}*.tmp"):
             left.unlink(missing_ok=True)
-        yield first
+        yield

@@ -1,7 +1,8 @@
-"""Randomness as a function of keys: the same numbers on every machine, in any order, in any number of threads.
+"""Chance as a function of keys: the same numbers on every machine, in any order and any number of threads.
 
-numpy's generators may change their distributions between versions, and its transcendental functions differ in the
-last bit between processors. Here are integer hashing (SplitMix64, Steele et al. 2014) and plain arithmetic alone.
+numpy's generators may change their distributions between versions, and its transcendental functions differ in
+the last bit between processors. Here are integer hashing (SplitMix64, Steele et al. 2014) and plain
+arithmetic.
 """
 
 import numpy as np
@@ -24,7 +25,7 @@ def uniform(low: float, high: float, *keys: np.ndarray | int) -> np.ndarray:
 
 
 def normal(*keys: np.ndarray | int) -> np.ndarray:
-    """Nearly normal numbers of mean 0 and deviation 1: four uniform ones of 16 bits, added; never past 3.5."""
+    """Nearly normal numbers of mean 0, deviation 1: four uniform ones of 16 bits added; never past 3.5."""
     drawn = bits(*keys)
     total = np.zeros(drawn.shape, np.uint64)
     for shift in (0, 16, 32, 48):

@@ -68,15 +68,16 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="miniimagenet",
-            summary="100 ImageNet classes of 600 photographs (Vinyals et al. 2016; split of Ravi & Larochelle 2017)",
+            summary="100 ImageNet classes of 600 photographs (Vinyals 2016; split of Ravi & Larochelle 2017)",
             image_size=84,
             channels=3,
             source_size=84,
             images_per_class=600,
             splits=("ravi",),
             licence="ImageNet's terms: non-commercial research and education only",
-            how="its licence forbids fetching it for you; accept ImageNet's terms at image-net.org, make it by the "
-            "Ravi & Larochelle lists, and place train, val and test (folders or zips, CLASS/IMAGE inside) there",
+            how="its licence forbids fetching it for you; accept ImageNet's terms at image-net.org, make it "
+            "by the lists of Ravi & Larochelle, and place train, val and test (folders or zips, CLASS/IMAGE "
+            "inside) there",
             folders=("miniimagenet", "mini-imagenet"),
             groups=_PART_GROUPS,
         ),
@@ -95,7 +96,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="folder",
-            summary="your own images: train, val and test (folders or zips), in each a folder for every class",
+            summary="your own images: train, val and test (folders or zips), in each a folder a class",
             image_size=None,
             channels=None,
             source_size=None,
@@ -129,7 +130,7 @@ def split_of(task: ImageTask) -> str:
 
 
 def image_shape(task: ImageTask) -> tuple[int, int]:
-    """Pixels a side and channels of the task's images. Raises RequestError where `folder` leaves them open."""
+    """Pixels a side and channels of a task's images. Raises RequestError where a folder leaves them open."""
     dataset = DATASETS[task.dataset]
     size = task.image_size or dataset.image_size
     channels = task.channels or dataset.channels

@@ -22,8 +22,8 @@ def decode(
 ) -> np.ndarray:
     """An image as uint8 [channels, size, size].
 
-    Turned as its EXIF orientation says, laid on white where transparent, cropped to the centred square, resized by
-    area. source_size: the only size allowed, in pixels a side. inverted: ink becomes 255 on 0.
+    Turned as its EXIF orientation says, laid on white where transparent, cropped to the centred square,
+    resized by area. source_size: the only size allowed, in pixels a side. inverted: ink becomes 255 on 0.
     Raises RequestError naming `where` for what is no image, is damaged, or has the wrong size.
     """
     try:
@@ -33,7 +33,7 @@ def decode(
             with Image.open(io.BytesIO(content)) as image:
                 if image.width * image.height > PIXEL_LIMIT:
                     raise RequestError(
-                        f"{where} has {image.width} x {image.height} pixels; at most {PIXEL_LIMIT:,} are allowed"
+                        f"{where} has {image.width} x {image.height} pixels; {PIXEL_LIMIT:,} are the limit"
                     )
                 if source_size is not None and image.size != (source_size, source_size):
                     raise RequestError(

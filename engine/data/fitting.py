@@ -85,6 +85,6 @@ def _fits(task: ImageTask, part: str, counts: list[int], wanted: dict[str, int],
     if shots + queries > fewest:
         allowed = f"shots + queries may be at most {fewest}"
         raise RequestError(
-            f"{shots} shots and {queries} queries need {shots + queries} images a class, but the smallest class of "
-            f"{which} has {fewest}; {allowed}"
+            f"{shots} shots and {queries} queries need {shots + queries} images a class, but the smallest "
+            f"class of {which} has {fewest}; {allowed}"
         )

@@ -1,7 +1,8 @@
-"""Glyphs: characters that never were, drawn as by different hands. As hard as Omniglot, and nothing to download.
+"""Glyphs: characters that never were, drawn as by different hands. As hard as Omniglot, nothing to download.
 
-A class is a skeleton (`skeletons.py`); a drawing of it is that skeleton with its knots, strokes, size, slant, place
-and pen perturbed as a hand would. Every number is a function of (seed, class, drawing), the same on every machine.
+A class is a skeleton (`skeletons.py`); a drawing of it is that skeleton with its knots, strokes, size, slant,
+place and pen perturbed as a hand would. Every pixel is a function of (seed, class, drawing), the same on
+every machine.
 """
 
 from collections.abc import Sequence
@@ -12,13 +13,13 @@ from engine.data.chance import cosine_sine, exponential, normal, uniform
 from engine.data.rasters import FRAME, rasterise, trace
 from engine.data.skeletons import KNOTS, STROKES, Skeletons, skeletons
 
-VERSION = 1  # raised whenever any pixel changes: packed glyphs and results of others do not compare
+VERSION = 2  # raised whenever any pixel changes: packed glyphs and results of others do not compare
 CLASSES = 1600
 DRAWINGS = 20
 SEED = 0
 
 # Standard deviations, in pixels of the 28-pixel frame, radians, or logarithms.
-_KNOT = 0.40
+_BEND, _WOBBLE = 0.40, 0.15  # of a stroke's knots: shared along it, and each one's own
 _STROKE_SHIFT, _STROKE_TURN, _STROKE_SCALE = 0.63, 0.094, 0.11
 _TURN, _SHEAR, _SCALE, _ASPECT, _SHIFT = 0.094, 0.135, 0.16, 0.13, 1.6
 _PEN = (1.2, 1.7)  # pixels
@@ -54,7 +55,7 @@ def _drawn(
         return deviation * normal(*keys, next(tag), index)
 
     exists = (np.arange(STROKES)[None, :] < every.strokes[class_ids][:, None])[..., None, None]
-    knots = every.knots[class_ids] + spread(_KNOT, STROKES, KNOTS, 2)
+    knots = every.knots[class_ids] + _along(spread(_BEND, STROKES, 3, 2)) + spread(_WOBBLE, STROKES, KNOTS, 2)
     middle = _mean_of_knots(knots)
     turn, scale = spread(_STROKE_TURN, STROKES, 1), exponential(spread(_STROKE_SCALE, STROKES, 1, 1))
     knots = middle + _turned((knots - middle) * scale, turn) + spread(_STROKE_SHIFT, STROKES, 1, 2)
@@ -66,6 +67,14 @@ def _drawn(
     knots = _turned(np.stack((across, down), -1), spread(_TURN, 1, 1)) + centre
     pen = uniform(*_PEN, *whose, next(tag))
     return _inside(knots + spread(_SHIFT, 1, 1, 2), exists, pen), pen
+
+
+def _along(three: np.ndarray) -> np.ndarray:
+    """Shifts [..., 3, 2] of a stroke's start, middle and end, as shifts [..., 6, 2] of its knots."""
+    start, middle, end = (three[..., index : index + 1, :] for index in range(3))
+    first, second = (np.array(weights)[:, None] for weights in ((0.0, 0.4, 0.8), (0.8, 0.4, 0.0)))
+    halves = (start + (middle - start) * first, end + (middle - end) * second)
+    return np.concatenate(halves, axis=-2)
 
 
 def _inside(knots: np.ndarray, exists: np.ndarray, pen: np.ndarray) -> np.ndarray:

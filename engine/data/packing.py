@@ -46,7 +46,7 @@ class PackedImages:
 def class_counts(task: ImageTask, data_dir: Path | None = None) -> dict[str, list[int]]:
     """Images per class of train, validation and test; with `rotations: classes` at place class * 4 + turn.
 
-    No image is decoded. Raises RequestError for missing data, an unknown split, or archives that cannot be read.
+    No image is decoded. Raises RequestError for missing data, an unknown split, or archives not to be read.
     """
     classes, parts = _divided(task, data_dir)
     turns = TURNS if task.rotations == "classes" else 1
@@ -67,7 +67,8 @@ def load_images(
     """The task's images, packed into the cache where they are not yet.
 
     progress(what, fraction) is called while packing. Where the cache cannot be written the images are held in
-    memory and a note says so. Raises RequestError for missing data and for files that are damaged or no images.
+    memory and a note says so. Raises RequestError for missing data, damaged files and files that are no
+    images.
     """
     split = split_of(task)
     supply = supply_of(task, _folder(data_dir))

@@ -19,11 +19,11 @@ _GLYPHS = (1100, 100, 400)
 def divide(dataset: str, split: str, classes: Classes) -> Parts:
     """The classes of each part in a fixed order: a function of the names alone.
 
-    - omniglot `finn` (1,100 / 100 / 423): all characters by the SHA-256 of 'ALPHABET/characterNN'; the first 1,200
-      are for training (Finn 2017 drew his at random once), of them the last 100 for validation.
+    - omniglot `finn` (1,100 / 100 / 423): all characters by the SHA-256 of 'ALPHABET/characterNN'; the first
+      1,200 are for training (Finn 2017 drew them at random once), of them the last 100 for validation.
     - omniglot `vinyals`: the published lists (Vinyals 2016).
-    - omniglot `original`: background / evaluation (Lake 2015); of background's alphabets by the SHA-256 of their
-      names the first five are for validation.
+    - omniglot `original`: background / evaluation (Lake 2015); of background's alphabets by the SHA-256 of
+      their names the first five are for validation.
     - glyphs `standard`: the first 1,100, the next 100, the last 400.
     - all others: as the files are divided.
 
@@ -38,7 +38,7 @@ def divide(dataset: str, split: str, classes: Classes) -> Parts:
 
 
 def published_classes(dataset: str) -> dict[str, frozenset[str]] | None:
-    """The class names of each part as the split's authors list them (miniimagenet, cifar-fs); None for others."""
+    """Class names of each part as the split's authors list them (miniimagenet, cifar-fs); None for others."""
     file = {"miniimagenet": "miniimagenet-ravi.txt", "cifar-fs": "cifar-fs-bertinetto.txt"}.get(dataset)
     if file is None:
         return None

@@ -4,7 +4,7 @@ import numpy as np
 
 FRAME = 28  # pixels a side of the frame that skeletons are made for
 SPANS = 5
-_CUTS = 12  # segments a span: at most about a pixel long
+_CUTS = 8  # segments a span: seldom longer than a pixel
 SMOOTH, STRAIGHT, CLOSED = 0, 1, 2
 _REACH = 4  # pixels a side of the patch that a segment may ink
 
@@ -12,7 +12,8 @@ _REACH = 4  # pixels a side of the patch that a segment may ink
 def trace(knots: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     """Points [strokes, points, 2] along strokes of knots [strokes, 6, 2].
 
-    kinds [strokes]: SMOOTH (Catmull-Rom), STRAIGHT between knots, or CLOSED (Catmull-Rom, the last knot is the first).
+    kinds [strokes]: SMOOTH (Catmull-Rom), STRAIGHT between knots, or CLOSED (Catmull-Rom, its last knot is
+    the first).
     """
     weights = _WEIGHTS[kinds]
     points = weights[:, :, 0, None] * knots[:, None, 0]
@@ -22,33 +23,46 @@ def trace(knots: np.ndarray, kinds: np.ndarray) -> np.ndarray:
 
 
 def rasterise(points: np.ndarray, owner: np.ndarray, pen: np.ndarray, size: int) -> np.ndarray:
-    """Images uint8 [drawings, size, size] of polylines [strokes, points, 2] (x, y in pixels; centres are whole).
+    """Images uint8 [drawings, size, size] of polylines [strokes, points, 2] (x, y; pixel centres are whole).
 
-    owner [strokes]: the drawing that a stroke belongs to; pen [drawings]: the width of its ink in pixels. A pixel's
-    ink falls off linearly over one pixel at the pen's edge.
+    owner [strokes], ascending: the drawing that a stroke belongs to; pen [drawings]: the width of its ink in
+    pixels. A pixel's ink falls off linearly over one pixel at the pen's edge.
     """
+    points = points.astype(np.float32)
     start, step = points[:, :-1], points[:, 1:] - points[:, :-1]
-    start, step = start.reshape(-1, 2).astype(np.float32), step.reshape(-1, 2).astype(np.float32)
-    reach = _patch(float(size) / FRAME)
-    canvas_size = size + 2 * reach
-    corner = np.clip(np.floor(start + step / 2).astype(np.int32) - (reach // 2 - 1), -reach, size)
-    drawing = np.repeat(owner, points.shape[1] - 1)
-    first = (drawing * canvas_size + corner[:, 1] + reach) * canvas_size + corner[:, 0] + reach
-    nearest = np.full(len(pen) * canvas_size**2, 1e6, np.float32)
-    length = np.maximum(step[:, 0] ** 2 + step[:, 1] ** 2, np.float32(1e-12))
-    from_x, from_y = corner[:, 0] - start[:, 0], corner[:, 1] - start[:, 1]
-    for row in range(reach):
-        y = from_y + np.float32(row)
-        for column in range(reach):
-            x = from_x + np.float32(column)
-            along = np.clip((x * step[:, 0] + y * step[:, 1]) / length, np.float32(0), np.float32(1))
-            across_x, across_y = x - along * step[:, 0], y - along * step[:, 1]
-            distance = across_x * across_x + across_y * across_y
-            np.minimum.at(nearest, first + (row * canvas_size + column), distance)
-    inner = nearest.reshape(-1, canvas_size, canvas_size)[:, reach : reach + size, reach : reach + size]
+    reach = _patch(size / FRAME)
+    side = size + 2 * reach
+    corner = np.clip(np.floor(start + step / 2).astype(np.int64) - (reach // 2 - 1), -reach, size)
+    first = (owner[:, None] * side + corner[..., 1] + reach) * side + corner[..., 0] + reach
+    offsets = (np.arange(reach)[:, None] * side + np.arange(reach)).reshape(-1)
+    distances = _squared_distances(corner - start, step, reach)
+    nearest = np.full(len(pen) * side * side, 1e6, np.float32)
+    rank = np.arange(len(owner)) - np.searchsorted(owner, owner)
+    for stroke in range(int(rank.max(initial=-1)) + 1):
+        # One stroke a drawing, one segment a stroke at a time: no two patches meet, plain indexing will do.
+        rows = np.flatnonzero(rank == stroke)
+        for segment in range(step.shape[1]):
+            pixels = first[rows, segment, None] + offsets
+            nearest[pixels] = np.minimum(nearest[pixels], distances[rows, segment])
+    inner = nearest.reshape(-1, side, side)[:, reach : reach + size, reach : reach + size]
     edge = (pen / 2 + 0.5).astype(np.float32)[:, None, None]
     ink = np.clip(edge - np.sqrt(inner), np.float32(0), np.float32(1))
     return np.floor(ink * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+
+
+def _squared_distances(offset: np.ndarray, step: np.ndarray, reach: int) -> np.ndarray:
+    """Squared distance float32 [strokes, segments, reach * reach] of each pixel of a patch to its segment.
+
+    offset [strokes, segments, 2]: from the segment's start to the patch's first pixel; step: the segment.
+    """
+    pixel = np.arange(reach, dtype=np.float32)
+    x = offset[..., 0, None, None].astype(np.float32) + pixel[None, :]
+    y = offset[..., 1, None, None].astype(np.float32) + pixel[:, None]
+    step_x, step_y = step[..., 0, None, None], step[..., 1, None, None]
+    length = np.maximum(step_x * step_x + step_y * step_y, np.float32(1e-12))
+    along = np.clip((x * step_x + y * step_y) / length, np.float32(0), np.float32(1))
+    across_x, across_y = x - along * step_x, y - along * step_y
+    return (across_x * across_x + across_y * across_y).reshape(*step.shape[:2], reach * reach)
 
 
 def _patch(scale: float) -> int:

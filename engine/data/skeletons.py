@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 
 from engine.data.chance import bits, cosine_sine, normal, uniform
+from engine.data.choosing import chosen
 from engine.data.rasters import CLOSED, FRAME, SMOOTH, STRAIGHT
 
 STROKES = 4
@@ -20,7 +21,7 @@ _DEGREE = 0.017453292519943295
 
 @dataclass(frozen=True)
 class Skeletons:
-    """Knots float64 [classes, 4, 6, 2] in pixels, strokes [classes], tracing kinds [classes, 4] (see rasters)."""
+    """Knots float64 [classes, 4, 6, 2] in pixels, strokes [classes], kinds [classes, 4] for `trace`."""
 
     knots: np.ndarray
     strokes: np.ndarray
@@ -29,10 +30,15 @@ class Skeletons:
 
 @lru_cache(maxsize=4)
 def skeletons(seed: int, classes: int) -> Skeletons:
-    """The first `classes` skeletons of a seed."""
-    ids = np.arange(classes)
-    candidates = _candidates(seed, ids)
-    return candidates
+    """The first `classes` skeletons of a seed: random, less tangles and near-duplicates of earlier ones."""
+    kept = np.zeros(0, np.int64)
+    tried = 0
+    while len(kept) < classes:
+        tried += 2 * classes
+        every = _candidates(seed, np.arange(tried))
+        kept = chosen(every.knots, every.strokes, every.kinds)
+    kept = kept[:classes]
+    return Skeletons(every.knots[kept], every.strokes[kept], every.kinds[kept])
 
 
 def _candidates(seed: int, ids: np.ndarray) -> Skeletons:

@@ -21,7 +21,7 @@ _IGNORED = frozenset(("thumbs.db", "desktop.ini"))
 
 @dataclass(frozen=True)
 class Member:
-    """One image file of a source: its class (the folder that holds it), its name within the source, its bytes."""
+    """One image file of a source: its class (the folder that holds it), its name in the source, its bytes."""
 
     class_name: str
     name: str
@@ -30,7 +30,7 @@ class Member:
 
 @dataclass
 class Source:
-    """One folder or zip archive of classes; `repeated` is a top folder that an archive may or may not repeat."""
+    """One folder or zip archive of classes; `repeated` are top folders that it may or may not repeat."""
 
     path: Path
     repeated: tuple[str, ...] = ()
@@ -46,7 +46,8 @@ class Source:
     def members(self) -> list[Member]:
         """Every image file, sorted by class, then name.
 
-        Raises RequestError for a broken archive, a member outside it, a file that is no image, or an empty class.
+        Raises RequestError for a broken archive, a member outside it, a file that is no image, an empty
+        class.
         """
         named = self._zipped() if _is_file(self.path) else self._in_folder()
         members = []
@@ -63,7 +64,7 @@ class Source:
         return members
 
     def read(self, member: Member) -> bytes:
-        """A member's bytes. Raises RequestError where they cannot be read whole. Threads may call it at once."""
+        """A member's bytes; threads may call it at once. Raises RequestError where they are not whole."""
         try:
             if not _is_file(self.path):
                 return (self.path / member.name).read_bytes()

@@ -27,12 +27,17 @@ _IMAGES_A_JOB = 128
 class Supply(Protocol):
     """Classes and images of one data set at one size.
 
-    key: equal keys mean equal images. place: equal for the same files before and after a change, names the pack.
+    key: equal keys mean equal images. place: the same before and after the files change.
     """
 
-    size: int
-    channels: int
-    place: str
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    @property
+    def place(self) -> str: ...
 
     @property
     def key(self) -> str: ...
