@@ -1,0 +1,84 @@
+"""Run directories: the one place where those who train and those who look meet. Never imports torch."""
+
+from engine.runs.checkpoints import (
+    Checkpoint,
+    CheckpointError,
+    checkpoint_name,
+    list_checkpoints,
+    newest_good_checkpoint,
+    prune_checkpoints,
+    read_verified,
+    write_checkpoint,
+)
+from engine.runs.control import ask, asked, clear
+from engine.runs.events import EventWriter, last_seq, latest, read_events
+from engine.runs.files import plain
+from engine.runs.listing import Summary, list_runs, summarise
+from engine.runs.locks import adopt
+from engine.runs.processes import fork_run, resume_run, spawn, start_worker
+from engine.runs.results import (
+    evaluation_id,
+    pending_requests,
+    read_result,
+    read_results,
+    withdraw_request,
+    write_request,
+    write_result,
+)
+from engine.runs.reuse import find_reusable
+from engine.runs.slots import hold_slot
+from engine.runs.status import Status, StatusWatcher, StatusWriter, read_status
+from engine.runs.store import Run, acquire, all_runs, create_run, find_run, is_held, runs_folder
+from engine.runs.trash import Pruned, prune, remove, removed_runs, undo_remove
+
+__all__ = [
+    "Checkpoint",
+    "CheckpointError",
+    "EventWriter",
+    "Pruned",
+    "Run",
+    "Status",
+    "StatusWatcher",
+    "StatusWriter",
+    "Summary",
+    "acquire",
+    "adopt",
+    "all_runs",
+    "ask",
+    "asked",
+    "checkpoint_name",
+    "clear",
+    "create_run",
+    "evaluation_id",
+    "find_reusable",
+    "find_run",
+    "fork_run",
+    "hold_slot",
+    "is_held",
+    "last_seq",
+    "latest",
+    "list_checkpoints",
+    "list_runs",
+    "newest_good_checkpoint",
+    "pending_requests",
+    "plain",
+    "prune",
+    "prune_checkpoints",
+    "read_events",
+    "read_result",
+    "read_results",
+    "read_status",
+    "read_verified",
+    "remove",
+    "removed_runs",
+    "resume_run",
+    "runs_folder",
+    "spawn",
+    "start_worker",
+    "summarise",
+    "undo_remove",
+    "withdraw_request",
+    "write_checkpoint",
+    "write_request",
+    "write_result",
+]

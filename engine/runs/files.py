@@ -1,0 +1,106 @@
+"""Small files that are whole or absent: atomic writing, bounded reading, and text made safe to show."""
+
+import contextlib
+import json
+import math
+import os
+import secrets
+import stat
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+LARGEST_SMALL_FILE = 64 * 1024 * 1024
+STALE_SECONDS = 3600.0
+
+
+def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write `data` so that `path` is the old file or the whole new one, whenever the process is killed.
+
+    `durable` also waits until the disk has it. Raises OSError; the temporary file is then gone.
+    """
+    temporary = path.parent / f".{path.name}.{os.getpid()}.{secrets.token_hex(3)}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames within `folder` durable, where the file system can."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_small(path: Path, limit: int = LARGEST_SMALL_FILE) -> bytes:
+    """The bytes of a regular file. Raises OSError for anything else and for more than `limit` bytes."""
+    # O_NONBLOCK: a pipe left in a run's folder must not hang its reader.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(f"{path.name} is no regular file")
+        if about.st_size > limit:
+            raise OSError(f"{path.name} has {about.st_size} bytes, more than {limit}")
+        return file.read(limit)
+
+
+def to_json(value: Any, *, indent: int | None = None) -> bytes:
+    """JSON of `value` with numbers that are not finite as null."""
+    return json.dumps(finite(value), allow_nan=False, ensure_ascii=False, indent=indent).encode(
+        "utf-8", "backslashreplace"
+    )
+
+
+def from_json(data: bytes) -> Any:
+    """The JSON value in `data`. Raises ValueError for anything that is not one; NaN and the like are None."""
+    try:
+        return json.loads(data.decode("utf-8", "replace"), parse_constant=lambda _: None)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def finite(value: Any) -> Any:
+    """`value` as plain JSON data: arrays and tuples as lists, paths as text, numbers not finite as None."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [finite(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy and torch, neither of which is imported here
+        return finite(value.tolist())
+    return str(value)
+
+
+def plain(value: Any, longest: int = 200) -> str:
+    """Text from a file as one printable line: no control characters, no more than `longest` characters."""
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    text = "".join(character if character.isprintable() else " " for character in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
+    """Remove the temporary files that killed writers left in `folder`, untouched for `older_than` seconds."""
+    with contextlib.suppress(OSError):
+        for entry in folder.glob(".*"):
+            with contextlib.suppress(OSError):
+                if entry.is_file() and time.time() - entry.stat().st_mtime >= older_than:
+                    entry.unlink()

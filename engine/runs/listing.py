@@ -1,0 +1,92 @@
+"""Lists of runs: what a row needs, from the status file alone where it tells, whatever the folder holds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.runs.files import plain, read_small
+from engine.runs.status import Status, read_status
+from engine.runs.store import Run, all_runs
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One run in a list. Texts are single printable lines; times are seconds since 1970."""
+
+    run: Run
+    status: Status
+    name: str | None
+    kind: str
+    task: str
+    algorithm: str
+    budget: str
+    seed: int | None
+    key: str
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def state(self) -> str:
+        return self.status.state
+
+    @property
+    def error(self) -> str | None:
+        return self.status.error
+
+    def as_row(self) -> dict[str, Any]:
+        """The row of `kshot runs list --json`."""
+        return {
+            "run": self.run.id,
+            "name": self.name,
+            "task": self.task,
+            "algorithm": self.algorithm,
+            "seed": self.seed,
+            "state": self.status.state,
+            "step": self.status.step,
+            "steps": self.status.steps,
+            "updated": self.status.updated,
+        }
+
+
+def list_runs(runs_dir: Path) -> list[Summary]:
+    """All runs of the folder, oldest first; an empty list where there is no folder. Raises nothing."""
+    return [summarise(run) for run in all_runs(runs_dir)]
+
+
+def summarise(run: Run) -> Summary:
+    """One run's summary."""
+    status = read_status(run)
+    facts: Mapping[str, Any] = status.summary
+    if not facts.get("key"):
+        facts = {**_from_spec(run), **facts}
+    seed = facts.get("seed")
+    return Summary(
+        run=run,
+        status=status,
+        name=plain(facts.get("name"), 80) or None,
+        kind=plain(facts.get("kind") or "train", 20),
+        task=plain(facts.get("task"), 80),
+        algorithm=plain(facts.get("algorithm"), 80),
+        budget=plain(facts.get("budget"), 40),
+        seed=seed if isinstance(seed, int) else None,
+        key=plain(facts.get("key"), 64),
+    )
+
+
+def _from_spec(run: Run) -> dict[str, Any]:
+    """The same facts from spec.yaml, for a run whose status file was lost."""
+    import yaml
+
+    try:
+        content = yaml.load(read_small(run.spec_path, 1 << 20), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    found = content.get("origin")
+    origin: dict[str, Any] = found if isinstance(found, dict) else {}
+    facts = {key: content[key] for key in ("kind", "seed", "key") if key in content}
+    return facts | {key: origin[key] for key in ("task", "algorithm", "budget") if key in origin}

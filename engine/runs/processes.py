@@ -1,0 +1,146 @@
+"""Worker processes: detached from the terminal, handed the run's lock, started anew to resume."""
+
+import os
+import sys
+import sysconfig
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import engine
+from engine.errors import RequestError
+from engine.runs.control import clear
+from engine.runs.files import from_json, read_small, to_json, write_whole
+from engine.runs.status import Status, last_word, read_status, this_host
+from engine.runs.store import Run, acquire, create_run
+
+if TYPE_CHECKING:
+    import subprocess
+
+RESUMABLE = ("paused", "stopped", "crashed", "failed")
+
+_children: "list[subprocess.Popen[bytes]]" = []
+
+
+def worker_command(*arguments: str) -> list[str]:
+    """The command of a worker; `-P` keeps a folder `engine` in the current one from shadowing ours."""
+    return [sys.executable, "-P", "-m", "engine.worker", *arguments]
+
+
+def worker_environment(data_dir: Path | None = None) -> dict[str, str]:
+    """This process's environment with the data folder, and with this very engine on the worker's path."""
+    environment = dict(os.environ)
+    if data_dir is not None:
+        environment["KSHOT_DATA"] = str(data_dir)
+    root = Path(engine.__file__).resolve().parent.parent
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
+    if root not in installed:
+        given = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = f"{root}{os.pathsep}{given}" if given else str(root)
+    return environment
+
+
+def spawn(
+    arguments: Sequence[str], log: Path, data_dir: Path | None = None, descriptors: Sequence[int] = ()
+) -> "subprocess.Popen[bytes]":
+    """Start `engine.worker` with these arguments, detached; what it prints is appended to `log`.
+
+    A session of its own: no Ctrl+C and no hang-up of this terminal reaches it. Raises OSError.
+    """
+    import subprocess
+
+    _children[:] = [child for child in _children if child.poll() is None]
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            worker_command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=worker_environment(data_dir),
+            pass_fds=tuple(descriptors),
+            start_new_session=True,
+        )
+    _children.append(child)  # kept, so that a worker that ends before us is reaped
+    return child
+
+
+def start_worker(run: Run, lock_descriptor: int, data_dir: Path | None = None) -> int:
+    """Start the run's worker with its lock, which this process lets go of; returns the worker's pid.
+
+    Raises RequestError when no process can be started; the run is then `failed`.
+    """
+    try:
+        child = spawn(
+            ["train", str(run.path), str(lock_descriptor)], run.log_path, data_dir, [lock_descriptor]
+        )
+    except OSError as error:
+        reason = f"cannot start a worker for run {run.id}: {error.strerror or error}"
+        _say(run, state="failed", phase="", error=reason)
+        raise RequestError(reason) from error
+    finally:
+        os.close(lock_descriptor)
+    return child.pid
+
+
+def resume_run(run: Run, data_dir: Path | None = None) -> int:
+    """Start a worker on a paused, stopped, crashed or failed run; returns the worker's pid.
+
+    Raises RequestError for a run in another state, one that somebody else is writing, and one without a spec.
+    """
+    _check_resumable(run, read_status(run))
+    descriptor = acquire(run)
+    try:
+        # Somebody may have resumed it, and let it finish, while we waited for the lock.
+        if last_word(run).state == "finished":
+            raise RequestError(f"run {run.id} is finished; there is nothing to resume")
+        clear(run)
+        host, boot = this_host()
+        _say(run, state="queued", phase="queued", pid=None, error=None, host=host, boot=boot)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return start_worker(run, descriptor, data_dir)
+
+
+def _check_resumable(run: Run, status: Status) -> None:
+    if status.alive:
+        where = f" on {status.host}" if (status.host, status.boot) != this_host() else ""
+        raise RequestError(
+            f"second writer: run {run.id} is {status.state}{where} (process {status.pid or '?'})"
+        )
+    if status.state not in RESUMABLE:
+        raise RequestError(
+            f"run {run.id} is {status.state}; there is nothing to resume (`kshot runs fork` repeats it)"
+        )
+    if not run.spec_path.is_file():
+        raise RequestError(f"run {run.id} has no spec.yaml, so nobody knows how to go on with it")
+
+
+def _say(run: Run, **changes: object) -> None:
+    """Change the status file as the holder of the lock, before a worker is there to do it."""
+    try:
+        content = from_json(read_small(run.status_path, 1 << 20))
+    except (OSError, ValueError):
+        content = {}
+    known = content if isinstance(content, dict) else {}
+    try:
+        write_whole(run.status_path, to_json({**known, **changes, "updated": time.time()}, indent=1))
+    except OSError as error:
+        raise RequestError(f"cannot write {run.status_path}: {error.strerror or error}") from error
+
+
+def fork_run(
+    run: Run, overrides: Sequence[str], runs_dir: Path, data_dir: Path | None = None, name: str | None = None
+) -> tuple[Run, int]:
+    """Train a new run from another one's spec with `--set` overrides; returns it and its worker's pid.
+
+    Raises RequestError for an override that is wrong or a task whose data are missing, with nothing written.
+    """
+    from engine.data import check_task_fits, data_folder
+    from engine.presets import resolve_spec
+
+    spec = resolve_spec(run.spec_path, overrides=overrides).spec
+    check_task_fits(spec, data_folder(data_dir))
+    forked, descriptor = create_run(runs_dir, spec, name)
+    return forked, start_worker(forked, descriptor, data_dir)
