@@ -1,0 +1,174 @@
+"""How long a training may take, in how much memory: from earlier runs of its shape, else a rough formula."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from engine.devices import device_name, threads
+from engine.presets import Spec
+from engine.presets.schema import ImageTask
+from engine.runs.events import read_events
+from engine.runs.listing import list_runs
+from engine.runs.status import this_host
+
+# Operations a second of one thread on the convolutions of conv4, and a low guess for a large device.
+OPERATIONS_PER_THREAD = 4.5e10
+OPERATIONS_ON_DEVICE = 5e12
+SECONDS_PER_PASS = 4e-4
+PROCESS_BYTES = 4e8
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds of a training and its memory; `source` says whether it is measured or rough."""
+
+    seconds: float | None
+    memory_bytes: float | None
+    source: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Speed and memory of an earlier run on this machine, by what its speed depends on."""
+
+    shape: Mapping[str, Any]
+    iterations_per_second: float
+    memory_bytes: float | None
+    run: str
+
+
+def measured_runs(runs_dir: Path) -> list[Measured]:
+    """The last speed of every run on this machine, newest first."""
+    from engine.presets import load_spec
+
+    host = this_host()[0]
+    found = []
+    for summary in reversed(list_runs(runs_dir)):
+        if summary.status.host != host:
+            continue
+        speeds = [e for e in read_events(summary.run.events_path)[0] if e["kind"] == "speed"]
+        if not speeds or not speeds[-1].get("iterations_per_second"):
+            continue
+        try:
+            shape = speed_shape(load_spec(summary.run.spec_path))
+        except Exception:  # a run of another version has a spec that this one cannot read; it tells nothing
+            continue
+        last = speeds[-1]
+        found.append(Measured(shape, last["iterations_per_second"], last.get("memory_bytes"), summary.run.id))
+    return found
+
+
+def estimate(spec: Spec, measured: list[Measured]) -> Estimate:
+    """Time and memory of this training; validation costs about a tenth more and is not counted."""
+    if spec.outer.rule == "none":
+        return Estimate(0.0, PROCESS_BYTES, "nothing is trained")
+    shape = speed_shape(spec)
+    for run in measured:
+        if run.shape == shape:
+            seconds = spec.training.iterations / run.iterations_per_second
+            return Estimate(
+                _limited(spec, seconds), run.memory_bytes, f"as fast as {run.run} was on this machine"
+            )
+    seconds = spec.training.iterations * _seconds_an_iteration(spec)
+    return Estimate(_limited(spec, seconds), _memory(spec), "rough: no run of this shape was timed here yet")
+
+
+def speed_shape(spec: Spec) -> dict[str, Any]:
+    """What the time of an iteration depends on."""
+    training, task = spec.training, spec.task
+    images = isinstance(task, ImageTask)
+    return {
+        "model": spec.model,
+        "images": _image_shape(spec) if images else None,
+        "ways": (training.ways or task.ways) if isinstance(task, ImageTask) else None,
+        "shots": training.shots or task.shots,
+        "queries": training.queries or task.queries,
+        "tasks": training.tasks_per_batch,
+        "examples": training.examples_per_batch,
+        "rule": (
+            spec.adaptation.rule,
+            spec.adaptation.steps,
+            spec.adaptation.order,
+            spec.adaptation.parameters,
+        ),
+        "memory": spec.adaptation.constant_memory,
+        "outer": spec.outer.rule,
+        "device": device_name(spec.device),
+    }
+
+
+def _limited(spec: Spec, seconds: float) -> float:
+    limit = spec.training.time_limit
+    return seconds if limit is None else min(seconds, limit)
+
+
+def _seconds_an_iteration(spec: Spec) -> float:
+    support, query = _examples(spec)
+    operations, passes = _operations(spec), 4.0
+    if spec.outer.rule == "joint":
+        cost = 3 * (support + query) * operations
+    else:
+        steps = max(1, spec.adaptation.steps) if spec.adaptation.rule == "gradient" else 1
+        second = spec.adaptation.rule == "gradient" and spec.adaptation.order != 1
+        cost = ((10 if second else 3) * steps * support + 3 * query) * operations
+        passes += (6 if second else 3) * steps
+    device = device_name(spec.device)
+    rate = OPERATIONS_PER_THREAD * threads() if device == "cpu" else OPERATIONS_ON_DEVICE
+    return cost / rate + passes * SECONDS_PER_PASS
+
+
+def _memory(spec: Spec) -> float:
+    support, query = _examples(spec)
+    steps = (
+        1 if spec.adaptation.constant_memory or spec.outer.rule == "joint" else max(1, spec.adaptation.steps)
+    )
+    return PROCESS_BYTES + 4 * 6 * _units(spec) * (support * steps + query)
+
+
+def _examples(spec: Spec) -> tuple[int, int]:
+    """Support and query examples of a meta-batch."""
+    training, task = spec.training, spec.task
+    ways = (training.ways or task.ways) if isinstance(task, ImageTask) else 1
+    tasks = training.tasks_per_batch * ways
+    return tasks * (training.shots or task.shots), tasks * (training.queries or task.queries)
+
+
+def _layers(spec: Spec) -> list[tuple[float, float]]:
+    """(operations, units) of each layer's forward pass over one example."""
+    if spec.model.name == "mlp":
+        sizes = [_inputs(spec), *spec.model.hidden]
+        return [(2.0 * a * b, float(b)) for a, b in pairwise(sizes)]
+    if spec.model.name == "pixels":
+        return [(0.0, float(_inputs(spec)))]
+    size, channels = _image_shape(spec)
+    layers, filters = [], spec.model.filters
+    for _ in range(4):
+        half = (size + 1) // 2 if spec.model.pooling == "stride" else size // 2
+        computed = half if spec.model.pooling == "stride" else size
+        layers.append((2.0 * 9 * channels * filters * computed**2, float(filters * computed**2)))
+        size, channels = max(1, half), filters
+    return layers
+
+
+def _operations(spec: Spec) -> float:
+    return sum(operations for operations, _ in _layers(spec))
+
+
+def _units(spec: Spec) -> float:
+    return sum(units for _, units in _layers(spec))
+
+
+def _inputs(spec: Spec) -> int:
+    if not isinstance(spec.task, ImageTask):
+        return 1
+    size, channels = _image_shape(spec)
+    return size * size * channels
+
+
+def _image_shape(spec: Spec) -> tuple[int, int]:
+    from engine.data import image_shape
+
+    assert isinstance(spec.task, ImageTask)
+    return image_shape(spec.task)

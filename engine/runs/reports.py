@@ -1,0 +1,195 @@
+"""Results files into the table, evaluation and run reports that the command line and the workbench print.
+
+A report is never stored, always computed from results/*.json. Accuracy is in percent from here on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from engine.statistics import Interval, mean_with_interval, paired_difference
+
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class RowRuns:
+    """One row of a table before any arithmetic: what was trained, and the results by seed (None: none)."""
+
+    label: str
+    algorithm: str
+    trained_on: str
+    seeds: tuple[int, ...]
+    runs: tuple[str | None, ...]
+    results: tuple[Result | None, ...]
+    set: Mapping[str, Any] = field(default_factory=dict)
+    published: Mapping[str, Any] | None = None
+    tasks_seen: int | None = None
+    error: str | None = None
+
+    @property
+    def finished(self) -> dict[int, Result]:
+        """Results by seed, only those there are."""
+        return {
+            seed: result for seed, result in zip(self.seeds, self.results, strict=True) if result is not None
+        }
+
+
+def table(
+    task: str,
+    rows: Sequence[RowRuns],
+    baseline: str | None,
+    protocol: Mapping[str, Any],
+    metric: str,
+    higher_is_better: bool,
+) -> dict[str, Any]:
+    """The table of one task tested on, as `kshot compare --json` prints it (contracts §4).
+
+    `baseline` is the label of the row that the others are paired with; `metric` and `higher_is_better`
+    stand where no row has a result.
+    """
+    results = [result for row in rows for result in row.finished.values()]
+    if results:
+        metric, higher_is_better = results[0]["metric"], bool(results[0]["higher_is_better"])
+    reference = next((row for row in rows if row.label == baseline), None)
+    shared = _shared([result.get("protocol", {}) for result in results])
+    return {
+        "task": task,
+        "metric": metric,
+        "higher_is_better": higher_is_better,
+        "baseline": baseline,
+        "protocol": {**shared, **protocol},
+        "rows": [_row(row, reference, set(shared)) for row in rows],
+    }
+
+
+def evaluation_report(run_id: str, result: Result) -> dict[str, Any]:
+    """One evaluation as `kshot evaluate --json` prints it."""
+    means = _means([result])
+    return {
+        "run": run_id,
+        "task": result["task"],
+        "algorithm": result["algorithm"],
+        "metric": result["metric"],
+        "higher_is_better": result["higher_is_better"],
+        "protocol": dict(result.get("protocol", {})),
+        "episodes": len(_episodes_at(result, result["after_step"])),
+        "checkpoint_step": result.get("checkpoint_step"),
+        "chosen": result.get("chosen"),
+        **means,
+    }
+
+
+def verdict(difference: Mapping[str, Any] | None, higher_is_better: bool) -> str | None:
+    """`better`, `worse` or `undecided`: whether a paired difference's interval excludes zero, and where."""
+    if difference is None or difference["mean"] is None or difference["ci95"] is None:
+        return None
+    if abs(difference["mean"]) <= difference["ci95"]:
+        return "undecided"
+    return "better" if (difference["mean"] > 0) == higher_is_better else "worse"
+
+
+def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str, Any]:
+    results = row.finished
+    first = next(iter(results.values()), None)
+    report: dict[str, Any] = {
+        "label": row.label,
+        "algorithm": row.algorithm,
+        "set": dict(row.set),
+        "trained_on": row.trained_on,
+        "runs": [run for run in row.runs if run is not None],
+        "seeds": list(row.seeds),
+        "iterations": first.get("train_iterations") if first else None,
+        "train_seconds": _total(result.get("train_seconds") for result in results.values())
+        if first
+        else None,
+        "tasks_seen": row.tasks_seen if first else None,
+        "steps": None,
+        "before": None,
+        "after": None,
+        "vs_baseline": None,
+        "published": dict(row.published) if row.published else None,
+        "chosen": [result["chosen"] for result in results.values() if result.get("chosen")] or None,
+        "protocol": {},
+        "error": row.error,
+    }
+    if first:
+        protocol = _shared([result.get("protocol", {}) for result in results.values()])
+        report["protocol"] = {key: value for key, value in protocol.items() if key not in shared}
+        report |= _means(list(results.values()))
+    if reference is not None and reference is not row:
+        report["vs_baseline"] = _difference(row, reference)
+    return report
+
+
+def _means(results: Sequence[Result]) -> dict[str, Any]:
+    """`steps`, `before` and `after` of one row, from its results [seeds]."""
+    steps = [step for step in results[0]["steps"] if all(step in result["steps"] for result in results)]
+    before_steps = [result.get("before_step") for result in results]
+    after_steps = [result["after_step"] for result in results]
+    before = None
+    if all(step is not None for step in before_steps):
+        before = _entry(results, before_steps)
+    return {
+        "steps": [_entry(results, [step] * len(results)) for step in steps],
+        "before": before,
+        "after": _entry(results, after_steps),
+    }
+
+
+def _entry(results: Sequence[Result], steps: Sequence[Any]) -> dict[str, Any]:
+    """Mean and interval, result i read at steps[i]; the step is null where seeds chose different ones."""
+    values = [_episodes_at(result, step) for result, step in zip(results, steps, strict=True)]
+    entry: dict[str, Any] = {"step": steps[0] if len(set(steps)) == 1 else None}
+    if entry["step"] is None:
+        entry["steps_by_seed"] = list(steps)
+    return entry | _jsonable(mean_with_interval(values))
+
+
+def _difference(row: RowRuns, reference: RowRuns) -> dict[str, Any] | None:
+    """Row minus reference after adaptation, paired by episode within seeds that both have; None without."""
+    mine, theirs = row.finished, reference.finished
+    seeds = [seed for seed in mine if seed in theirs]
+    if not seeds or any(mine[seed]["split_hash"] != theirs[seed]["split_hash"] for seed in seeds):
+        return None
+    values = [_episodes_at(mine[seed], mine[seed]["after_step"]) for seed in seeds]
+    others = [_episodes_at(theirs[seed], theirs[seed]["after_step"]) for seed in seeds]
+    if any(one.size != other.size for one, other in zip(values, others, strict=True)):
+        return None
+    return _jsonable(paired_difference(values, others))
+
+
+def _episodes_at(result: Result, step: int) -> np.ndarray:
+    """Every episode's value at that step, float64 [episodes]; accuracy in percent; null is not a number."""
+    column = list(result["steps"]).index(step)
+    values = [episode[column] for episode in result["values"]]
+    return np.asarray(values, dtype=np.float64) * (100.0 if result["metric"] == "accuracy" else 1.0)
+
+
+def _jsonable(interval: Interval) -> dict[str, Any]:
+    half_width = interval.ci95
+    return {
+        "mean": interval.mean if isfinite(interval.mean) else None,
+        "ci95": half_width if half_width is not None and isfinite(half_width) else None,
+        "over": interval.over,
+    }
+
+
+def _shared(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The keys on which all the protocols agree, in the first one's order."""
+    if not protocols:
+        return {}
+    return {
+        key: value
+        for key, value in protocols[0].items()
+        if all(key in other and other[key] == value for other in protocols[1:])
+    }
+
+
+def _total(values: Any) -> float | None:
+    """The sum over seeds of what is known."""
+    known = [value for value in values if value is not None]
+    return float(sum(known)) if known else None

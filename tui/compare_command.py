@@ -1,0 +1,86 @@
+"""`kshot compare`: trains what is missing, tests everything on the same episodes, prints the table."""
+
+from typing import Annotated
+
+import typer
+
+from tui import options as given
+from tui.output import emit, emit_json, say, terminal_width
+
+FORMATS = ("table", "markdown", "csv")
+
+
+def compare(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TASK ALGORITHM... | COMPARISON",
+            help="Presets by name or path.",
+            autocompletion=given.complete_comparison,
+        ),
+    ],
+    set_: given.Set = None,
+    budget: given.Budget = "quick",
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", metavar="NAME|none", help="The row that the others are paired with (pretrain)."
+        ),
+    ] = None,
+    seed: given.Seed = None,
+    seeds: given.Seeds = None,
+    device: given.Device = None,
+    time_limit: given.TimeLimit = None,
+    fresh: given.Fresh = False,
+    detach: given.Detach = False,
+    dry_run: given.DryRun = False,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="table|markdown|csv", help="How the table is printed.")
+    ] = "table",
+    json: given.Json = False,
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Compare algorithms on a task, a pretraining baseline among them, on the same test episodes."""
+    from engine.errors import RequestError
+    from engine.runs.comparison import Options, plan, requested_comparison
+
+    if format_ not in FORMATS:
+        raise RequestError(f'--format "{format_}" is unknown; there are {", ".join(FORMATS)}')
+    options = Options(budget, given.overrides(set_, time_limit), seed, seeds, device, fresh)
+    runs_folder, data_folder = given.folders(runs_dir, data_dir)
+    planned = plan(requested_comparison(what, baseline), options, runs_folder, data_folder)
+    if dry_run:
+        from tui.dry_run import show_plan
+
+        return show_plan(planned, runs_folder, json)
+    from engine.runs.execution import start
+    from tui.following import follow_execution, interrupted, tell_actions
+
+    for note in planned.notes:
+        say(note)
+    tell_actions(planned.trainings)
+    execution = start(planned, runs_folder, data_folder)
+    if detach:
+        emit("\n".join(item.run.id for item in execution.trainings.followed))
+        return 0
+    try:
+        follow_execution(execution)
+    except KeyboardInterrupt:
+        execution.tests.cancel()
+        return interrupted(execution.trainings)
+    _print(execution.tables(), planned.name, format_, json)
+    return 1 if execution.failed() else 0
+
+
+def _print(tables: list[dict], name: str | None, format_: str, json: bool) -> None:
+    from tui import tables as shown
+
+    if json:
+        emit_json(tables[0] if name is None else {"comparison": name, "tables": tables})
+    elif format_ == "csv":
+        emit(shown.comma_separated(tables))
+    elif format_ == "markdown":
+        emit("\n\n".join(shown.markdown(table) for table in tables))
+    else:
+        emit("\n\n".join(shown.text(table, terminal_width()) for table in tables))

@@ -1,0 +1,108 @@
+"""`kshot data`: data sets, where they lie, what is missing, and how to get them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from tui import options as given
+from tui.output import columns, emit, emit_json, say, terminal_width
+
+app = typer.Typer(help="List data sets, fetch them, check their files.", rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set's name, such as omniglot.")]
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context, json: given.Json = False, data_dir: given.DataDir = None) -> int:
+    return list_(json, data_dir) if context.invoked_subcommand is None else 0
+
+
+@app.command("list")
+def list_(json: given.Json = False, data_dir: given.DataDir = None) -> int:
+    """All data sets kshot knows: whether they are here, where they were looked for, how to get them."""
+    from engine.data import DATASETS, data_folder, inspect
+    from engine.presets.schema import ImageTask
+
+    folder = data_folder(data_dir)
+    described = []
+    for dataset in DATASETS.values():
+        if dataset.name == "folder":
+            continue
+        found = inspect(ImageTask.model_validate({"dataset": dataset.name}), folder)
+        described.append(
+            {
+                "name": dataset.name,
+                "summary": dataset.summary,
+                "present": found.present,
+                "where": str(found.where),
+                "detail": found.detail,
+                "how": found.how,
+                "splits": list(dataset.splits),
+                "licence": dataset.licence,
+            }
+        )
+    if json:
+        emit_json(described)
+        return 0
+    width = terminal_width()
+    rows = [[d["name"], "here" if d["present"] else "missing", d["summary"]] for d in described]
+    emit(columns(["data set", "", "what it is"], rows, width=width))
+    emit("")
+    for item in described:
+        emit(f"{item['name']}: {item['where'] if item['present'] else item['detail']}")
+        if not item["present"]:
+            emit(f"  to get it: {item['how']}")
+    return 0
+
+
+@app.command("fetch")
+def fetch(name: Name, data_dir: given.DataDir = None) -> int:
+    """Download a data set into the data folder."""
+    from engine.data import data_folder
+    from engine.data import fetch as download
+
+    where = download(name, data_folder(data_dir), _Teller())
+    emit(str(where))
+    return 0
+
+
+@app.command("check")
+def check(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A data set; none: all that are here.")
+    ] = None,
+    json: given.Json = False,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Read every file of a data set and say what is wrong with which; exit code 1 where something is."""
+    from engine.data import DATASETS, data_folder, dataset_named, inspect
+    from engine.data import check as look
+    from engine.presets.schema import ImageTask
+
+    folder = data_folder(data_dir)
+    if name is not None:
+        names = [dataset_named(name).name]
+    else:
+        known = [n for n in DATASETS if n not in ("folder", "glyphs")]
+        names = [n for n in known if inspect(ImageTask.model_validate({"dataset": n}), folder).present]
+    findings = [(n, finding) for n in names for finding in look(n, folder)]
+    if json:
+        emit_json([{"data": n, "level": f.level, "detail": f.text} for n, f in findings])
+    elif findings:
+        emit(columns(["data set", "", "what"], [[n, f.level, f.text] for n, f in findings]))
+    else:
+        say(f"no data sets in {folder}")
+    return 1 if any(f.level == "fault" for _, f in findings) else 0
+
+
+class _Teller:
+    """Progress of a download or a check as plain lines, one every tenth."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, int] = {}
+
+    def __call__(self, what: str, fraction: float) -> Any:
+        tenth = int(fraction * 10)
+        if self._said.get(what) != tenth:
+            self._said[what] = tenth
+            say(f"{what}: {tenth * 10} %")

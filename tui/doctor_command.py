@@ -1,0 +1,138 @@
+"""`kshot doctor`: machine, device, data, terminal: what works and what does not."""
+
+import json as reader
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from tui import options as given
+from tui.output import columns, emit, emit_json
+
+ASK_TORCH = (
+    "import json, torch; m = getattr(torch.backends, 'mps', None); "
+    "print(json.dumps({'version': torch.__version__, 'cuda': torch.cuda.is_available(), "
+    "'names': [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())], "
+    "'mps': bool(m and m.is_available()), 'sum': float(torch.ones(8).sum())}))"
+)
+Check = dict[str, Any]
+
+
+def doctor(json: given.Json = False, runs_dir: given.RunsDir = None, data_dir: given.DataDir = None) -> int:
+    """Say what works on this machine and what does not; exit code 1 where something needed does not."""
+    runs_folder, data_folder = given.folders(runs_dir, data_dir)
+    checks = [_python(), *_torch(), _threads(), _slots(), _writable("runs folder", runs_folder)]
+    checks += [_cache(), *_data(data_folder), *_presets(), _terminal()]
+    ok = all(check["ok"] for check in checks if check.pop("needed"))
+    if json:
+        emit_json({"checks": checks, "ok": ok})
+    else:
+        emit(columns(["", "check", "detail"], _rows(checks)))
+    return 0 if ok else 1
+
+
+def _rows(checks: list[Check]) -> list[list[str]]:
+    return [["ok" if check["ok"] else "no", check["name"], check["detail"]] for check in checks]
+
+
+def _check(name: str, ok: bool, detail: str, needed: bool = True) -> Check:
+    return {"name": name, "ok": ok, "detail": detail, "needed": needed}
+
+
+def _python() -> Check:
+    said = f"{platform.python_version()} at {sys.executable}, {platform.system()} {platform.machine()}"
+    return _check("python", sys.version_info >= (3, 11), said)
+
+
+def _torch() -> list[Check]:
+    """torch's version and devices, asked in a process of its own: it takes seconds and may crash."""
+    command = [sys.executable, "-P", "-c", ASK_TORCH]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        found = reader.loads(done.stdout.strip().splitlines()[-1])
+    except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
+        last = (
+            done.stderr.strip().splitlines()[-1:]
+            if isinstance(error, ValueError | IndexError)
+            else [str(error)]
+        )
+        return [_check("torch", False, f"cannot be imported: {' '.join(last)}")]
+    names = [f"cuda:{index} {name}" for index, name in enumerate(found["names"])] if found["cuda"] else []
+    names += ["mps"] if found["mps"] else []
+    devices = ", ".join(names) if names else "cpu only"
+    return [_check("torch", found["sum"] == 8.0, found["version"]), _check("device", True, devices)]
+
+
+def _threads() -> Check:
+    from engine.devices import threads
+
+    return _check("threads", True, f"{threads()} for a training on the cpu, of {os.cpu_count()} cores")
+
+
+def _slots() -> Check:
+    given_ = os.environ.get("KSHOT_SLOTS", "")
+    fits = not given_ or (given_.isdigit() and int(given_) > 0)
+    if not fits:
+        return _check("slots", False, f"KSHOT_SLOTS={given_} has to be a whole number of at least 1")
+    return _check("slots", True, f"{given_ or 1} training at a time on each device (KSHOT_SLOTS)")
+
+
+def _cache() -> Check:
+    from engine.data import cache_folder
+
+    return _writable("cache folder", cache_folder())
+
+
+def _writable(name: str, folder: Path) -> Check:
+    """Whether a file can be made in the folder, or in the nearest one above it that exists."""
+    there = folder
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=there, prefix=".kshot-"):
+            pass
+    except OSError as error:
+        return _check(name, False, f"{folder} cannot be written to: {error.strerror}")
+    return _check(name, True, str(folder) if there == folder else f"{folder} (will be made)")
+
+
+def _data(data_folder: Path) -> list[Check]:
+    from engine.data import DATASETS, inspect
+    from engine.presets.schema import ImageTask
+
+    checks = []
+    for name in DATASETS:
+        if name == "folder":
+            continue
+        found = inspect(ImageTask.model_validate({"dataset": name}), data_folder)
+        detail = found.detail if found.present else f"{found.detail}; {found.how}"
+        checks.append(_check(f"data: {name}", found.present, detail, needed=False))
+    return checks
+
+
+def _presets() -> list[Check]:
+    from engine.presets import list_presets
+
+    presets = [preset for kind in ("tasks", "algorithms", "comparisons") for preset in list_presets(kind)]
+    broken = [f"{preset.name}: {preset.problem}" for preset in presets if preset.problem]
+    return [_check("presets", bool(presets) and not broken, "; ".join(broken) or f"{len(presets)} found")]
+
+
+def _terminal() -> Check:
+    import shutil
+
+    size = shutil.get_terminal_size()
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    colours = (
+        "true colour"
+        if os.environ.get("COLORTERM") in ("truecolor", "24bit")
+        else os.environ.get("TERM", "none")
+    )
+    where = f"{size.columns} x {size.lines}" if sys.stdout.isatty() else "standard output is no terminal"
+    fits = not sys.stdout.isatty() or (size.columns >= 80 and size.lines >= 24)
+    ok = encoding == "utf8" and fits
+    hint = "" if encoding == "utf8" else " (set LANG to a UTF-8 locale)"
+    return _check("terminal", ok, f"{where}, {colours}, {sys.stdout.encoding}{hint}", needed=False)

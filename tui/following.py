@@ -1,0 +1,89 @@
+"""Following trainings in the foreground: what is reused is said, Ctrl+C stops at a checkpoint."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from engine.runs.comparison import Training
+from engine.runs.execution import Execution, Followed, Trainings
+from tui.output import say
+from tui.views import RunView
+
+STOP_PATIENCE = 120.0
+SAID = {
+    "reuse": "finished run {run} is reused",
+    "wait": "run {run} is under way and is waited for",
+    "resume": "run {run} is resumed",
+    "retrain": "an earlier run failed; trained anew",
+}
+
+
+def tell_actions(trainings: Sequence[Training]) -> None:
+    """Says on standard error which trainings are not begun from nothing."""
+    for training in trainings:
+        if training.action in SAID:
+            run = training.run.id if training.run else ""
+            say(f"{label_of(training, trainings)}: {SAID[training.action].format(run=run)}")
+
+
+def label_of(training: Training, among: Sequence[Training]) -> str:
+    """The rows that share the training, and its seed where there are several."""
+    label = ", ".join(training.labels)
+    return f"{label} (seed {training.seed})" if len({other.seed for other in among}) > 1 else label
+
+
+def views_of(started: Trainings) -> list[RunView]:
+    """A reader for each training."""
+    trainings = [item.training for item in started.followed]
+    return [
+        RunView(item.run, label_of(item.training, trainings), metric_of(item.training.spec))
+        for item in started.followed
+    ]
+
+
+def metric_of(spec: Any) -> str:
+    """What the spec's tasks are measured by."""
+    return "mse" if spec.task.dataset == "sine" else "accuracy"
+
+
+def follow_trainings(started: Trainings) -> None:
+    """Shows the trainings until all are over."""
+    from tui.progress import follow
+
+    active = [view for view in views_of(started) if view.active]
+    if active:
+        follow(active, [], started.poll, lambda: started.done)
+
+
+def follow_execution(execution: Execution) -> None:
+    """Shows trainings and the tests that follow them until all is there."""
+    from tui.progress import follow
+
+    active = [view for view in views_of(execution.trainings) if view.active]
+    follow(active, execution.tests.tests, execution.poll, lambda: execution.done)
+
+
+def interrupted(started: Trainings) -> int:
+    """Ctrl+C: stops the trainings begun here, waits for their checkpoints, says how to go on; returns 130."""
+    try:
+        asked = started.stop()
+        if asked:
+            say(f"stopping at a checkpoint: {len(asked)} of the runs; Ctrl+C again leaves at once")
+        until = time.monotonic() + STOP_PATIENCE
+        while any(not item.done for item in asked) and time.monotonic() < until:
+            started.poll()
+            time.sleep(0.1)
+        _tell_stopped(asked)
+    except KeyboardInterrupt:
+        pass
+    return 130
+
+
+def _tell_stopped(asked: Sequence[Followed]) -> None:
+    for item in asked:
+        if item.status.state == "finished":
+            say(f"{item.run.id}: finished")
+        else:
+            say(
+                f"{item.run.id}: {item.status.state} at {item.status.step:,}; kshot runs resume {item.run.id}"
+            )

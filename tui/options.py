@@ -1,0 +1,109 @@
+"""The options that several commands share, and the folders they mean."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import RequestError
+
+
+def complete_task(incomplete: str) -> list[str]:
+    """Task presets for the shell's completion."""
+    return _complete("tasks", incomplete)
+
+
+def complete_algorithm(incomplete: str) -> list[str]:
+    """Algorithm presets for the shell's completion."""
+    return _complete("algorithms", incomplete)
+
+
+def complete_comparison(incomplete: str) -> list[str]:
+    """Comparison and task presets: what may stand first after `compare`."""
+    return _complete("comparisons", incomplete) + _complete("tasks", incomplete)
+
+
+def complete_train(incomplete: str) -> list[str]:
+    """What may stand after `train` and, in later places, after `compare`."""
+    return _complete("tasks", incomplete) + _complete("algorithms", incomplete)
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Run ids for the shell's completion."""
+    from engine.runs import runs_folder
+
+    folder = runs_folder(None)
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    return sorted((n for n in names if n.startswith(incomplete) and not n.startswith(".")), reverse=True)
+
+
+def _complete(kind: str, incomplete: str) -> list[str]:
+    from tui.names import preset_names
+
+    return [name for name in preset_names(kind) if name.startswith(incomplete)]
+
+
+RunsDir = Annotated[
+    Path | None, typer.Option("--runs-dir", metavar="DIR", help="Where runs lie (else KSHOT_RUNS).")
+]
+DataDir = Annotated[
+    Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets lie (else KSHOT_DATA).")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; may be given again."),
+]
+Budget = Annotated[str, typer.Option("--budget", metavar="quick|paper", help="How long to train.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The first seed of the training.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, metavar="N", help="Train N seeds.")]
+Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to train.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run", help="Print the merged spec, what would be reused, time and memory; start nothing."
+    ),
+]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option("--time-limit", metavar="10m", help="End each training as finished after this time."),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Train anew what a finished run could serve.")]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Leave the runs in the background and print their ids, one a line.")
+]
+RunName = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's id or name.", autocompletion=complete_run)
+]
+
+_UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
+
+
+def seconds(text: str) -> float:
+    """A time as `90`, `90s`, `10m`, `1.5h` or `1h30m` in seconds; RequestError for anything else."""
+    compact = text.strip().lower().replace(" ", "")
+    pieces = re.findall(r"(\d+(?:\.\d+)?)(min|[smh]?)", compact)
+    whole = "".join(number + unit for number, unit in pieces)
+    total = sum(float(number) * _UNITS[unit] for number, unit in pieces)
+    if not compact or whole != compact or total <= 0:
+        raise RequestError(f'--time-limit "{text}" is no time; write 90s, 10m or 1h30m')
+    return total
+
+
+def overrides(set_: list[str] | None, time_limit: str | None) -> tuple[str, ...]:
+    """The texts of --set, and what --time-limit adds to them; each has to be `path=value`."""
+    for text in set_ or []:
+        path, equals, _ = text.partition("=")
+        if not equals or not path.strip():
+            raise RequestError(f"--set {text}: write path.to.key=value")
+    limit = () if time_limit is None else (f"training.time_limit={seconds(time_limit):.1f}",)
+    return (*(set_ or ()), *limit)
+
+
+def folders(runs_dir: Path | None, data_dir: Path | None) -> tuple[Path, Path]:
+    """The runs folder and the data folder that these options mean."""
+    from engine.data import data_folder
+    from engine.runs import runs_folder
+
+    return runs_folder(runs_dir), data_folder(data_dir)

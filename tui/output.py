@@ -1,0 +1,101 @@
+"""Where words go: data on standard output, narration on standard error, never control codes from files."""
+
+import json
+import math
+import shutil
+import sys
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PIPED_WIDTH = 80
+
+
+def say(line: str) -> None:
+    """One line of narration on standard error."""
+    print(plain(line), file=sys.stderr, flush=True)
+
+
+def emit(text: str) -> None:
+    """Data on standard output; line ends stay, other control characters do not."""
+    print("\n".join(plain(line) for line in text.split("\n")))
+
+
+def emit_json(value: Any) -> None:
+    """JSON on standard output; numbers that are not finite become null."""
+    print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=2, default=str))
+
+
+def finite(value: Any) -> Any:
+    """The same value with every number that is not finite replaced by None, tuples as lists."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value
+
+
+def plain(text: str) -> str:
+    """One line without control characters: a name in a file cannot move the cursor or colour the screen."""
+    return "".join(
+        " " if character in "\t\n\r" else character
+        for character in text
+        if character in "\t\n\r" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+    )
+
+
+def terminal_width() -> int:
+    """Columns to write tables for: the terminal's, or 80 where there is none."""
+    return max(40, shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)
+
+
+def cells(text: str) -> int:
+    """Columns that the text takes in a terminal."""
+    return sum(
+        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
+    )
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """The text filled with spaces to that many columns."""
+    spaces = " " * max(0, width - cells(text))
+    return spaces + text if right else text + spaces
+
+
+def columns(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int] = (),
+    width: int | None = None,
+) -> str:
+    """An aligned table; `right` lists the columns set flush right; the last column is cut to the width."""
+    clean = [[plain(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(cells(row[index]) for row in clean) for index in range(len(headings))]
+    lines = []
+    for row in clean:
+        parts = [pad(cell, widths[index], index in right) for index, cell in enumerate(row)]
+        lines.append(shorten("  ".join(parts).rstrip(), width) if width else "  ".join(parts).rstrip())
+    return "\n".join(lines)
+
+
+def shorten(text: str, width: int) -> str:
+    """The text cut to that many columns, the cut marked by an ellipsis."""
+    if cells(text) <= width:
+        return text
+    kept = ""
+    for character in text:
+        if cells(kept + character) > width - 1:
+            break
+        kept += character
+    return kept.rstrip() + "…"
+
+
+def wrap(text: str, width: int, indent: str = "") -> str:
+    """The text over as many lines as it needs, those after the first indented."""
+    import textwrap
+
+    return "\n".join(
+        textwrap.wrap(plain(text), max(20, width), subsequent_indent=indent, break_long_words=False)
+    )

@@ -1,0 +1,139 @@
+"""Progress of runs and evaluations on standard error: live lines on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from engine.runs.execution import Test
+from tui.numbers import duration, speed
+from tui.output import plain, say
+from tui.views import RunView
+
+LOOK_EVERY = 0.25
+PLAIN_LINE_EVERY = 10.0
+
+
+class Display(Protocol):
+    """Shows runs and the tests under way, again and again, until it is left."""
+
+    def __enter__(self) -> "Display": ...
+
+    def __exit__(self, *details: object) -> None: ...
+
+    def show(self, views: Sequence[RunView], tests: Sequence[Test]) -> None:
+        """Draws the present state."""
+
+
+def display() -> Display:
+    """Live lines where standard error is a terminal that can move its cursor, plain lines elsewhere."""
+    import os
+
+    return LiveLines() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else PlainLines()
+
+
+def follow(
+    views: Sequence[RunView], tests: Sequence[Test], poll: Callable[[], None], done: Callable[[], bool]
+) -> None:
+    """Polls and shows until done; `tests` may grow meanwhile. Ctrl+C passes through."""
+    with display() as screen:
+        while True:
+            poll()
+            for view in views:
+                view.refresh()
+            screen.show(views, tests)
+            if done():
+                return
+            time.sleep(LOOK_EVERY)
+
+
+class PlainLines:
+    """A line for each run at every change of state and every ten seconds; no carriage returns."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[str, float]] = {}
+
+    def __enter__(self) -> "PlainLines":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        return None
+
+    def show(self, views: Sequence[RunView], tests: Sequence[Test]) -> None:
+        """Says what has changed."""
+        for view in views:
+            self._say(view.run.id, view.shown_state, view.line, view.status.state == "running")
+        for test in tests:
+            found = test.progress()
+            if found is not None:
+                phase, done, total = found
+                self._say(f"test {test.id}", phase, f"{test.label}: {phase} {done:,} of {total:,}", True)
+
+    def _say(self, key: str, state: str, line: str, moving: bool) -> None:
+        before, at = self._said.get(key, ("", 0.0))
+        now = time.monotonic()
+        if state != before or (moving and now - at >= PLAIN_LINE_EVERY):
+            self._said[key] = (state, now)
+            say(line)
+
+
+class LiveLines:
+    """One line for each run and each test under way, redrawn in place."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.fields[state]}", markup=False),
+            BarColumn(bar_width=14),
+            TextColumn("{task.fields[words]}", markup=False),
+            console=Console(stderr=True, highlight=False),
+            refresh_per_second=8,
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def __enter__(self) -> "LiveLines":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._progress.stop()
+
+    def show(self, views: Sequence[RunView], tests: Sequence[Test]) -> None:
+        """Redraws every line."""
+        for view in views:
+            status = view.status
+            waiting = status.state == "queued"
+            words = "" if waiting else _words(view)
+            total = max(1, status.steps)
+            step = total if status.state == "finished" else status.step
+            self._draw(view.run.id, view.label, view.shown_state, step, total, words)
+        for test in tests:
+            found = test.progress()
+            key = f"test {test.id}"
+            if found is not None:
+                phase, done, total = found
+                self._draw(key, test.label, phase, done, max(1, total), f"{done:,}/{total:,}")
+            elif key in self._tasks:
+                self._progress.remove_task(self._tasks.pop(key))
+
+    def _draw(self, key: str, label: str, state: str, done: int, total: int, words: str) -> None:
+        if key not in self._tasks:
+            self._tasks[key] = self._progress.add_task(plain(label), total=total, state="", words="")
+        self._progress.update(
+            self._tasks[key], completed=done, total=total, state=plain(state), words=plain(words)
+        )
+
+
+def _words(view: RunView) -> str:
+    left = view.seconds_left
+    parts = [
+        f"{view.status.step:,}/{view.status.steps:,}" if view.status.steps else "",
+        view.value_text,
+        speed(view.iterations_per_second) if view.active else "",
+        f"{duration(left)} left" if left is not None else "",
+        view.status.error or "",
+    ]
+    return "  ".join(part for part in parts if part)

@@ -1,0 +1,162 @@
+"""Runs as text: the list, one run, its events as they come, its results for other programs."""
+
+import csv
+import io
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from engine.runs import Run, Status, Summary, read_results
+from tui.numbers import age, count, duration, interval, size, speed
+from tui.output import columns, emit
+from tui.views import RunView, value_text
+
+
+def runs_table(summaries: Sequence[Summary]) -> str:
+    """All runs, one a line."""
+    now = time.time()
+    rows = []
+    for summary in summaries:
+        status = summary.status
+        metric = "mse" if summary.task.startswith("sine") else "accuracy"
+        best = (status.best or {}).get("value")
+        rows.append(
+            [
+                summary.id,
+                status.state,
+                f"{count(status.step)} of {count(status.steps)}" if status.steps else "",
+                value_text(best, metric) if isinstance(best, int | float) else "",
+                age(now - status.updated) if status.updated else "",
+                summary.name or "",
+            ]
+        )
+    return columns(["run", "state", "step", "best", "heard of", "name"], rows, right=(2, 3))
+
+
+def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
+    """One run: status, results, spec."""
+    status = summary.status
+    facts = [
+        ("run", summary.id),
+        ("name", summary.name or ""),
+        ("task", summary.task),
+        ("algorithm", summary.algorithm),
+        ("seed", str(summary.seed)),
+        (
+            "state",
+            f"{status.state}{f' ({status.phase})' if status.phase and status.phase != status.state else ''}",
+        ),
+        ("step", f"{count(status.step)} of {count(status.steps)}"),
+        ("device", status.device),
+        ("process", f"{status.pid} on {status.host}" if status.pid else ""),
+        ("error", status.error or ""),
+        ("folder", str(summary.run.path)),
+    ]
+    if status.best:
+        metric = "mse" if summary.task.startswith("sine") else "accuracy"
+        facts.insert(
+            7, ("best", f"{value_text(status.best.get('value'), metric)} at {status.best.get('step')}")
+        )
+    lines = [f"{name:<10}  {value}" for name, value in facts if value]
+    for report in reports:
+        after = report["after"]
+        before = f"{interval(report['before'], report['metric'])} before, " if report["before"] else ""
+        steps = f" after {after['step']} steps" if report["before"] else ""
+        lines.append(
+            f"{'result':<10}  {report['task']}: {before}{interval(after, report['metric'])}{steps} "
+            f"({report['metric']}, {report['episodes']:,} episodes)"
+        )
+    return "\n".join([*lines, "", _spec_text(summary.run)]).rstrip()
+
+
+def spec_of(run: Run) -> Any:
+    """The spec's content, or None where it cannot be read."""
+    import yaml
+
+    try:
+        return yaml.safe_load(run.spec_path.read_text())
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def status_of(status: Status) -> dict[str, Any]:
+    """The status as plain values."""
+    from dataclasses import asdict
+
+    fields = asdict(status)
+    more = fields.pop("more")
+    return {**fields, **more}
+
+
+def watch_run(run: Run) -> int:
+    """Prints events as they come until the run is over; 1 where it did not finish."""
+    from engine.runs import summarise
+
+    summary = summarise(run)
+    view = RunView(run, run.id, "mse" if summary.task.startswith("sine") else "accuracy")
+    state = ""
+    while True:
+        for event in view.fresh:
+            line = event_line(event, view)
+            if line:
+                emit(line)
+        if view.status.state != state:
+            state = view.status.state
+            emit(f"{state}{f': {view.status.error}' if view.status.error else ''}")
+        if not view.active:
+            return 0 if state == "finished" else 1
+        time.sleep(0.25)
+        view.refresh()
+
+
+def event_line(event: dict[str, Any], view: RunView) -> str:
+    """A phase, validation, speed, note or checkpoint as a line; training losses come with the speed."""
+    kind, step = event["kind"], event.get("step")
+    at = f"{step:>9,}  " if isinstance(step, int) else f"{'':>9}  "
+    if kind == "phase":
+        return f"{at}{event.get('name', '')}"
+    if kind == "validation":
+        values = [value_text(value, view.metric) for value in event.get("metric") or []]
+        widths = event.get("ci95") or []
+        last = f" ± {value_text(widths[-1], view.metric)}" if widths and widths[-1] is not None else ""
+        path = " → ".join([values[0], values[-1]]) if len(values) > 1 else "".join(values)
+        return f"{at}validation {path}{last}{'  best so far' if event.get('best') else ''}"
+    if kind == "speed":
+        left = view.seconds_left
+        parts = [speed(event.get("iterations_per_second")), size(event.get("memory_bytes")), view.value_text]
+        parts += [f"{duration(left)} left"] if left is not None else []
+        return at + ", ".join(part for part in parts if part)
+    if kind == "note":
+        return f"{at}note: {event.get('text', '')}"
+    if kind == "resumed":
+        return f"{at}resumed"
+    if kind == "checkpoint":
+        return f"{at}checkpoint {event.get('file', '')}"
+    return ""
+
+
+def exported_json(runs: Iterable[Run]) -> list[dict[str, Any]]:
+    """Every result of the runs as its file has it, with the run's id."""
+    return [{"run": run.id, **result} for run in runs for result in read_results(run).values()]
+
+
+def exported_csv(runs: Iterable[Run]) -> str:
+    """A line for each episode and recorded step; accuracy as a fraction, as results have it."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(
+        ["run", "result", "task", "algorithm", "metric", "checkpoint_step", "step", "episode", "value"]
+    )
+    for result in exported_json(runs):
+        head = [result[key] for key in ("run", "id", "task", "algorithm", "metric", "checkpoint_step")]
+        for episode, values in enumerate(result["values"]):
+            for step, value in zip(result["steps"], values, strict=True):
+                writer.writerow([*head, step, episode, "" if value is None else value])
+    return out.getvalue().rstrip("\n")
+
+
+def _spec_text(run: Run) -> str:
+    try:
+        return run.spec_path.read_text(errors="replace")
+    except OSError:
+        return "(spec.yaml cannot be read)"

@@ -1,0 +1,246 @@
+"""`kshot runs`: list, look at, and steer runs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tui import options as given
+from tui.output import emit, emit_json, say
+
+app = typer.Typer(help="List runs, watch them, stop and resume them.", rich_markup_mode=None)
+
+Several = Annotated[
+    list[str], typer.Argument(metavar="RUN...", help="Runs by id or name.", autocompletion=given.complete_run)
+]
+
+
+@app.callback(invoke_without_command=True)
+def _default(context: typer.Context, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
+    return list_(json, runs_dir) if context.invoked_subcommand is None else 0
+
+
+@app.command("list")
+def list_(json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
+    """All runs, the newest last."""
+    from engine.runs import list_runs
+    from tui.run_texts import runs_table
+
+    folder = _folder(runs_dir)
+    summaries = list_runs(folder)
+    if json:
+        emit_json([summary.as_row() for summary in summaries])
+    elif summaries:
+        emit(runs_table(summaries))
+    else:
+        say(f"no runs in {folder}")
+    return 0
+
+
+@app.command("show")
+def show(run: given.RunName, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
+    """One run: its status, its results, its spec."""
+    from engine.runs import find_run, read_results, summarise
+    from engine.runs.reports import evaluation_report
+    from tui.run_texts import run_text, spec_of, status_of
+
+    found = find_run(_folder(runs_dir), run)
+    summary = summarise(found)
+    reports = [evaluation_report(found.id, result) for result in read_results(found).values()]
+    if json:
+        report = summary.as_row() | {
+            "spec": spec_of(found),
+            "status": status_of(summary.status),
+            "results": reports,
+        }
+        emit_json(report)
+    else:
+        emit(run_text(summary, reports))
+    return 0
+
+
+@app.command("watch")
+def watch(run: given.RunName, runs_dir: given.RunsDir = None) -> int:
+    """Follow a run's events until it ends; Ctrl+C leaves it training."""
+    from engine.runs import find_run
+    from tui.run_texts import watch_run
+
+    return watch_run(find_run(_folder(runs_dir), run))
+
+
+@app.command("pause")
+def pause(runs: Several, runs_dir: given.RunsDir = None) -> int:
+    """Ask runs to write a checkpoint, free the device and wait for `resume`."""
+    return _ask(runs, runs_dir, "pause")
+
+
+@app.command("stop")
+def stop(runs: Several, runs_dir: given.RunsDir = None) -> int:
+    """Ask runs to write a checkpoint and end."""
+    return _ask(runs, runs_dir, "stop")
+
+
+@app.command("resume")
+def resume(
+    runs: Several,
+    detach: given.Detach = False,
+    json: given.Json = False,
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Go on with paused, stopped, crashed or failed runs, to the numbers of ones never interrupted."""
+    from engine.presets import load_spec
+    from engine.runs import find_run
+    from engine.runs.comparison import Training
+    from tui.train_command import carry_out
+
+    folder, data_folder = given.folders(runs_dir, data_dir)
+    trainings = []
+    for found in _distinct(find_run(folder, text) for text in runs):
+        _check_state(found, ("paused", "stopped", "crashed", "failed"), "resume")
+        spec = load_spec(found.spec_path)
+        trainings.append(Training("", spec.seed, spec, "resume", found, [found.id]))
+    return carry_out(
+        trainings, folder, data_folder, name=None, detach=detach, json=json, many=len(trainings) > 1
+    )
+
+
+@app.command("fork")
+def fork(
+    run: given.RunName,
+    set_: given.Set = None,
+    name: Annotated[str | None, typer.Option("--name", help="A name for the new run.")] = None,
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Begin a new run from another one's spec, changed by --set; prints its id."""
+    from engine.runs import find_run, fork_run
+
+    folder, data_folder = given.folders(runs_dir, data_dir)
+    forked, _ = fork_run(find_run(folder, run), given.overrides(set_, None), folder, data_folder, name)
+    emit(forked.id)
+    return 0
+
+
+@app.command("remove")
+def remove(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN...", help="Runs by id or name.", autocompletion=given.complete_run),
+    ] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Put runs back; without RUN the last one removed.")
+    ] = False,
+    runs_dir: given.RunsDir = None,
+) -> int:
+    """Move runs to the trash of the runs folder."""
+    from engine.errors import RequestError
+    from engine.runs import find_run, undo_remove
+    from engine.runs import remove as move_to_trash
+
+    folder = _folder(runs_dir)
+    if undo:
+        for text in runs or [None]:
+            emit(undo_remove(folder, text).id)
+        return 0
+    if not runs:
+        raise RequestError("kshot runs remove: name the runs to remove")
+    found = list(_distinct(find_run(folder, text) for text in runs))
+    for run in found:
+        _check_state(run, ("paused", "stopped", "crashed", "failed", "finished"), "remove")
+    for run in found:
+        move_to_trash(run)
+        emit(run.id)
+    say("moved to the trash; kshot runs remove --undo puts back the last one")
+    return 0
+
+
+@app.command("prune")
+def prune(
+    days: Annotated[float, typer.Option("--days", min=0, help="How long removed runs are kept.")] = 30,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Also move failed and crashed runs to the trash.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    json: given.Json = False,
+    runs_dir: given.RunsDir = None,
+) -> int:
+    """Delete what has lain in the trash, and what interrupted launches left behind."""
+    from engine.runs import prune as clean
+
+    done = clean(_folder(runs_dir), days, (lambda summary: True) if failed else None, dry_run)
+    if json:
+        emit_json([{"run": item.id, "action": item.action, "why": item.why} for item in done])
+    elif done:
+        would = "would be " if dry_run else ""
+        emit("\n".join(f"{item.id}  {would}{item.action}: {item.why}" for item in done))
+    else:
+        say("nothing to prune")
+    return 0
+
+
+@app.command("export")
+def export(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...", help="Runs by id or name; none: all.", autocompletion=given.complete_run
+        ),
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="csv|json", help="CSV has a line an episode.")
+    ] = "csv",
+    runs_dir: given.RunsDir = None,
+) -> int:
+    """Write every result of runs to standard output: each episode's value after each recorded step."""
+    from engine.errors import RequestError
+    from engine.runs import all_runs, find_run
+    from tui.run_texts import exported_csv, exported_json
+
+    if format_ not in ("csv", "json"):
+        raise RequestError(f'--format "{format_}" is unknown; there are csv, json')
+    folder = _folder(runs_dir)
+    found = list(_distinct(find_run(folder, text) for text in runs) if runs else all_runs(folder))
+    if format_ == "json":
+        emit_json(exported_json(found))
+    else:
+        emit(exported_csv(found))
+    return 0
+
+
+def _folder(runs_dir: Path | None) -> Path:
+    from engine.runs import runs_folder
+
+    return runs_folder(runs_dir)
+
+
+def _distinct(runs: Any) -> list[Any]:
+    return list({run.id: run for run in runs}.values())
+
+
+def _ask(texts: list[str], runs_dir: Path | None, word: str) -> int:
+    from engine.runs import ask, find_run
+
+    found = _distinct(find_run(_folder(runs_dir), text) for text in texts)
+    for run in found:
+        _check_state(run, ("queued", "starting", "running"), word)
+    for run in found:
+        ask(run, word)
+        say(f"{run.id}: asked to {word} after a checkpoint")
+    return 0
+
+
+def _check_state(run: Any, states: tuple[str, ...], word: str) -> None:
+    """Refuses the whole request before anything is done when one run is in no state for it."""
+    from engine.errors import RequestError
+    from engine.runs import read_status
+
+    state = read_status(run).state
+    if state not in states:
+        if word == "resume" and state in ("queued", "starting", "running"):
+            raise RequestError(
+                f"second writer: run {run.id} is {state} already; kshot runs watch {run.id} follows it"
+            )
+        raise RequestError(f"run {run.id} is {state}; there is nothing to {word}")

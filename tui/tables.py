@@ -1,0 +1,267 @@
+"""A comparison's table as text, Markdown or CSV, from the JSON form of contracts §4 alone."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.runs.reports import verdict
+from tui.numbers import MISSING, count, duration, interval
+from tui.output import cells, columns, plain, wrap
+
+MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+SELECTED_STEPS = (1, 10, 100)
+Table = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+
+def text(table: Table, width: int) -> str:
+    """The table for a terminal of that many columns; what does not fit stands in a second block below."""
+    notes = _Notes()
+    headings, rows = _body(table, notes)
+    lines = [wrap(_title(table), width), ""]
+    for part in _blocks(headings, rows, width):
+        chosen = [[row[index] for index in part] for row in rows]
+        lines += [columns([headings[index] for index in part], chosen, right=range(1, len(part))), ""]
+    lines += [wrap(note, width, "  ") for note in [*notes.lines, *_choices(table), *_errors(table)]]
+    lines.append(wrap(_protocol(table), width, "  "))
+    return "\n".join(lines)
+
+
+def markdown(table: Table) -> str:
+    """The table as GitHub's Markdown, with its footnotes and protocol under it."""
+    notes = _Notes()
+    headings, rows = _body(table, notes)
+    clean = [[_cell(cell) for cell in row] for row in (headings, *rows)]
+    lines = [
+        f"**{_cell(_title(table))}**",
+        "",
+        _line(clean[0]),
+        _line(["---", *["---:"] * (len(headings) - 1)]),
+    ]
+    lines += [_line(row) for row in clean[1:]]
+    extra = [*notes.lines, *_choices(table), *_errors(table), _protocol(table)]
+    return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in extra)])
+
+
+def comma_separated(tables: Sequence[Table]) -> str:
+    """One line a row, full precision; several tables follow one another under one heading line."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = ["before", "after", "vs_baseline", "published"]
+    writer.writerow(
+        ["task", "metric", "label", "algorithm", "trained_on", "baseline", "runs", "seeds", "after_step"]
+        + [f"{name}{part}" for name in names for part in ("", "_ci95")]
+        + ["verdict", "iterations", "train_seconds", "tasks_seen", "error"]
+    )
+    for table in tables:
+        for row in table["rows"]:
+            writer.writerow(_csv_row(table, row))
+    return out.getvalue().rstrip("\n")
+
+
+def _csv_row(table: Table, row: Row) -> list[Any]:
+    after = row["after"] or {}
+    values: list[Any] = [table["task"], table["metric"], plain(row["label"]), plain(row["algorithm"])]
+    values += [row["trained_on"], table["baseline"] or "", " ".join(row["runs"])]
+    values += [" ".join(map(str, row["seeds"])), after.get("step", "")]
+    for name in ("before", "after", "vs_baseline", "published"):
+        entry = row[name] or {}
+        values += [entry.get("mean", entry.get("value")), entry.get("ci95")]
+    values += [verdict(row["vs_baseline"], table["higher_is_better"]) or ""]
+    values += [row["iterations"], row["train_seconds"], row.get("tasks_seen"), row["error"] or ""]
+    return ["" if value is None else value for value in values]
+
+
+class _Notes:
+    """Footnotes in the order of their marks; the same text has one mark."""
+
+    def __init__(self) -> None:
+        self._texts: list[str] = []
+
+    def mark(self, note: str) -> str:
+        """The mark of a note."""
+        if note not in self._texts:
+            self._texts.append(note)
+        number = self._texts.index(note)
+        return MARKS[number] if number < len(MARKS) else f"({number + 1})"
+
+    @property
+    def lines(self) -> list[str]:
+        return [f"{self.mark(note)} {note}" for note in self._texts]
+
+
+def _body(table: Table, notes: _Notes) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells; the baseline's row comes last; a column that says nothing is left out."""
+    rows = sorted(table["rows"], key=lambda row: row["label"] == table["baseline"])
+    steps = _selected(table)
+    against = f"against {table['baseline']}" if table["baseline"] else ""
+    found: list[tuple[str, list[str]]] = [
+        ("", [row["label"] for row in rows]),
+        ("before", [_mean(row, "before", table) for row in rows]),
+        ("after", [_after(row, table) for row in rows]),
+        (against, [_against(row, table) for row in rows]),
+    ]
+    for step in steps:
+        cells_ = [_at(row, step, table) for row in rows]
+        found.append((f"{step} step{'s' if step > 1 else ''}", cells_))
+    found += [
+        ("published", [_published(row, table, notes) for row in rows]),
+        ("trained", [duration(row["train_seconds"]) for row in rows]),
+        ("tasks seen", [count(row.get("tasks_seen")) for row in rows]),
+    ]
+    kept = [pair for index, pair in enumerate(found) if index == 0 or _says_something(*pair)]
+    return [name for name, _ in kept], [
+        list(row) for row in zip(*(column for _, column in kept), strict=True)
+    ]
+
+
+def _says_something(heading: str, column: Sequence[str]) -> bool:
+    return bool(heading) and (heading == "after" or any(cell != MISSING for cell in column))
+
+
+def _selected(table: Table) -> list[int]:
+    """Steps worth a column of their own: recorded by some row, and not what `after` shows in every row."""
+    stepped = [row for row in table["rows"] if row["before"] is not None and row["steps"]]
+    chosen = []
+    for step in SELECTED_STEPS:
+        there = [row for row in stepped if any(entry["step"] == step for entry in row["steps"])]
+        longest = max((row["steps"][-1]["step"] or 0 for row in there), default=0)
+        if there and longest >= 10 and any(row["after"]["step"] != step for row in there):
+            chosen.append(step)
+    return chosen
+
+
+def _mean(row: Row, name: str, table: Table) -> str:
+    return interval(row[name], table["metric"])
+
+
+def _after(row: Row, table: Table) -> str:
+    if row["after"] is None:
+        return row["error"].split(":")[0].split(" at ")[0] if row["error"] else MISSING
+    shown = interval(row["after"], table["metric"])
+    if row["before"] is None:
+        return shown
+    step = row["after"]["step"]
+    return f"{shown} ({step if step is not None else 'by seed'})"
+
+
+def _at(row: Row, step: int, table: Table) -> str:
+    if row["before"] is None or not row["steps"]:
+        return MISSING
+    return interval(next((entry for entry in row["steps"] if entry["step"] == step), None), table["metric"])
+
+
+def _against(row: Row, table: Table) -> str:
+    if row["label"] == table["baseline"]:
+        return "baseline"
+    difference = row["vs_baseline"]
+    if difference is None:
+        return MISSING
+    said = verdict(difference, table["higher_is_better"])
+    shown = interval(difference, table["metric"], signed=True)
+    return f"{shown}  {said}" if said else shown
+
+
+def _published(row: Row, table: Table, notes: _Notes) -> str:
+    entry = row["published"]
+    if not entry:
+        return MISSING
+    shown = interval({"mean": entry["value"], "ci95": entry["ci95"]}, table["metric"])
+    return f"{shown} {notes.mark(entry['source'])}"
+
+
+def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """Column numbers split into blocks that fit the width; each block begins with the labels."""
+    widths = [max(cells(plain(row[index])) for row in (headings, *rows)) for index in range(len(headings))]
+    blocks, current, used = [], [0], widths[0]
+    for index in range(1, len(headings)):
+        if used + 2 + widths[index] > width and len(current) > 1:
+            blocks.append(current)
+            current, used = [0], widths[0]
+        current.append(index)
+        used += 2 + widths[index]
+    return [*blocks, current]
+
+
+def _title(table: Table) -> str:
+    episodes = table["protocol"].get("episodes")
+    tested = f"{episodes:,} test episodes, the same for all rows" if episodes else "no results"
+    names = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
+    return f"{table['task']}: {names.get(table['metric'], table['metric'])}, {tested}"
+
+
+def _choices(table: Table) -> list[str]:
+    """What rows chose on validation episodes, such as a baseline's rate, head and steps."""
+    lines = []
+    for row in table["rows"]:
+        chosen = row.get("chosen") or []
+        for number, choice in enumerate(chosen):
+            seed = f", seed {row['seeds'][number]}" if len(chosen) > 1 and number < len(row["seeds"]) else ""
+            lines.append(f"{row['label']}{seed}: {choice_text(choice)}")
+    return lines
+
+
+def choice_text(choice: Mapping[str, Any]) -> str:
+    """`learning rate 0.01, head zero, 5 steps, chosen on 200 validation episodes from 54 tries`."""
+    parts = []
+    if choice.get("learning_rate") is not None:
+        parts.append(f"learning rate {choice['learning_rate']:g}")
+    if choice.get("head") is not None:
+        parts.append(f"{choice['head']} head")
+    if choice.get("parameters") is not None:
+        parts.append(f"{choice['parameters']} parameters adapted")
+    steps = choice.get("steps")
+    if steps is not None:
+        parts.append(f"{steps:,} step{'' if steps == 1 else 's'}")
+    tries = choice.get("tried")
+    told = f" from {tries} {'try' if tries == 1 else 'tries'}" if tries else ""
+    return f"{', '.join(parts)}, chosen on {choice.get('episodes', '?')} validation episodes{told}"
+
+
+def _errors(table: Table) -> list[str]:
+    return [f"{row['label']}: {row['error']}" for row in table["rows"] if row["error"]]
+
+
+def _protocol(table: Table) -> str:
+    return "Protocol: " + "; ".join(protocol_parts(table["protocol"]))
+
+
+def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
+    """A protocol as readable pieces; keys that it may hold and this does not know are shown as they are."""
+    statistics = {
+        "query": "batch statistics over all queries",
+        "support": "batch statistics of the support set",
+        "one": "batch statistics of the support set and one query at a time",
+    }
+    parts = []
+    for key, value in protocol.items():
+        if value is None or value == "" or key == "episodes":
+            continue
+        name = key.replace("_", " ")
+        if key == "statistics":
+            parts.append(statistics.get(str(value), f"batch statistics: {value}"))
+        elif key == "seeds":
+            seeds = ", ".join(str(seed) for seed in value)
+            parts.append(f"seed{'s' if len(value) > 1 else ''} {seeds}")
+        elif key == "budget":
+            parts.append(f"{value} budget")
+        elif key == "time_limit":
+            parts.append(f"training ended after {duration(value)}")
+        elif key in ("ways", "shots", "queries"):
+            parts.append(f"{value} {name}")
+        elif value is True:
+            parts.append(name)
+        elif value is not False:
+            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+            parts.append(f"{name} {shown}")
+    return parts
+
+
+def _cell(value: str) -> str:
+    """Text that cannot break a Markdown table or become markup."""
+    return "".join("\\" + character if character in "\\`*_|<[]" else character for character in plain(value))
+
+
+def _line(row: Sequence[str]) -> str:
+    return "| " + " | ".join(row) + " |"

@@ -1,0 +1,147 @@
+"""`kshot train`: one run, or one for each of several seeds."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from tui import options as given
+from tui.output import emit, emit_json, say
+
+
+def train(
+    what: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TASK ALGORITHM | SPEC.yaml",
+            help="Presets by name or path, or a run's spec.yaml to repeat it.",
+            autocompletion=given.complete_train,
+        ),
+    ],
+    set_: given.Set = None,
+    budget: given.Budget = "quick",
+    seed: given.Seed = None,
+    seeds: given.Seeds = None,
+    device: given.Device = None,
+    name: Annotated[str | None, typer.Option("--name", help="A name for the run.")] = None,
+    time_limit: given.TimeLimit = None,
+    fresh: given.Fresh = False,
+    detach: given.Detach = False,
+    dry_run: given.DryRun = False,
+    json: given.Json = False,
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Train one algorithm on one task: in the background, followed here until it ends."""
+    from engine.runs.comparison import Options, plan_training
+
+    overrides = given.overrides(set_, time_limit)
+    options = Options(budget, overrides, seed, seeds, device, fresh or len(what) == 1)
+    runs_folder, data_folder = given.folders(runs_dir, data_dir)
+    specs = _specs(what, options)
+    trainings = plan_training(specs, options, runs_folder, data_folder)
+    if dry_run:
+        from tui.dry_run import show_trainings
+
+        return show_trainings(trainings, runs_folder, json, merged=specs[0])
+    return carry_out(
+        trainings, runs_folder, data_folder, name=name, detach=detach, json=json, many=len(specs) > 1
+    )
+
+
+def carry_out(
+    trainings: Sequence[Any],
+    runs_folder: Any,
+    data_folder: Any,
+    *,
+    name: str | None,
+    detach: bool,
+    json: bool,
+    many: bool,
+) -> int:
+    """Begins the trainings and follows them to their end; returns the exit code."""
+    from engine.runs.execution import Trainings
+    from tui.following import follow_trainings, interrupted, tell_actions
+
+    tell_actions(trainings)
+    started = Trainings(trainings, runs_folder, data_folder, name)
+    if detach:
+        emit("\n".join(item.run.id for item in started.followed))
+        return 0
+    try:
+        follow_trainings(started)
+    except KeyboardInterrupt:
+        return interrupted(started)
+    reports = [_report(item) for item in started.followed]
+    if json:
+        emit_json(reports if many else reports[0])
+    else:
+        emit("\n".join(_line(report) for report in reports))
+    for item in started.followed:
+        if item.status.error:
+            say(f"{item.run.id}: {item.status.error}")
+    return 0 if all(item.status.state == "finished" for item in started.followed) else 1
+
+
+def _specs(what: Sequence[str], options: Any) -> list[Any]:
+    from engine.errors import RequestError
+    from engine.presets import resolve
+
+    if len(what) == 1:
+        spec = _read_spec(what[0], options)
+    elif len(what) == 2:
+        settings = {"budget": options.budget, "overrides": options.overrides, "device": options.device}
+        spec = resolve(what[0], what[1], seed=options.seed, **settings).spec
+    else:
+        raise RequestError(
+            "kshot train takes TASK ALGORITHM, or one SPEC.yaml; kshot compare takes several algorithms"
+        )
+    count = options.seeds or 1
+    return [spec.model_copy(update={"seed": spec.seed + number}) for number in range(count)]
+
+
+def _read_spec(text: str, options: Any) -> Any:
+    """The spec of a file, with --seed and --device laid over; its other values are as they were resolved."""
+    from pathlib import Path
+
+    from engine.errors import RequestError
+    from engine.presets import load_spec
+
+    path = Path(text).expanduser()
+    if path.suffix not in (".yaml", ".yml"):
+        raise RequestError(f"kshot train {text}: name an algorithm too; kshot algorithms lists them")
+    return load_spec(path, overrides=options.overrides, seed=options.seed, device=options.device)
+
+
+def _report(item: Any) -> dict[str, Any]:
+    from engine.runs import latest, read_events
+
+    events = latest(read_events(item.run.events_path)[0])
+    status = item.status
+    last: dict[str, Any] = {}
+    for event in events:
+        if event["kind"] == "train":
+            last["outer_loss"] = event.get("outer_loss")
+        elif event["kind"] == "validation":
+            last["validation"] = (event.get("metric") or [None])[-1]
+    if status.best:
+        last["best"] = status.best.get("value")
+    return {
+        "run": item.run.id,
+        "state": status.state,
+        "iterations": status.step,
+        "seconds": status.more.get("seconds"),
+        "last": last,
+    }
+
+
+def _line(report: dict[str, Any]) -> str:
+    from tui.numbers import count, duration
+
+    values = ", ".join(
+        f"{name.replace('_', ' ')} {value:.3g}" for name, value in report["last"].items() if value is not None
+    )
+    parts = [f"{count(report['iterations'])} iterations"]
+    if report["seconds"] is not None:
+        parts.append(duration(report["seconds"]))
+    return f"{report['run']}  {report['state']}  {', '.join([*parts, values] if values else parts)}"

@@ -1,0 +1,88 @@
+"""What a run says of itself, as one reader sees it: status, last recorded values, speed, time left."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.runs import Run, Status, read_events, read_status
+from tui.numbers import duration, metric_value, speed
+
+ACTIVE = ("queued", "starting", "running")
+
+
+@dataclass
+class RunView:
+    """A reader of one run that keeps its place in the events; `refresh` looks again."""
+
+    run: Run
+    label: str
+    metric: str
+    status: Status = field(init=False)
+    validation: dict[str, Any] | None = None
+    train: dict[str, Any] | None = None
+    iterations_per_second: float | None = None
+    memory_bytes: float | None = None
+    fresh: list[dict[str, Any]] = field(default_factory=list)
+    _offset: int = 0
+
+    def __post_init__(self) -> None:
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads the status and the events appended since the last look, which are then in `fresh`."""
+        self.status = read_status(self.run)
+        self.fresh, self._offset = read_events(self.run.events_path, self._offset)
+        for event in self.fresh:
+            if event["kind"] == "validation":
+                self.validation = event
+            elif event["kind"] == "train":
+                self.train = event
+            elif event["kind"] == "speed":
+                self.iterations_per_second = event.get("iterations_per_second")
+                self.memory_bytes = event.get("memory_bytes")
+
+    @property
+    def active(self) -> bool:
+        """Whether the run is still under way."""
+        return self.status.state in ACTIVE
+
+    @property
+    def shown_state(self) -> str:
+        """The state, or the phase where it says more: `queued`, `compiling`, `training`, `crashed`."""
+        status = self.status
+        return status.phase if status.state in ("starting", "running") and status.phase else status.state
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time left at the last speed; None before there is one or when the run is over."""
+        if not self.iterations_per_second or self.status.state != "running":
+            return None
+        return max(0, self.status.steps - self.status.step) / self.iterations_per_second
+
+    @property
+    def value_text(self) -> str:
+        """The last validation's value after adaptation, or the last training loss before there is one."""
+        values = (self.validation or {}).get("metric")
+        if values:
+            return f"validation {value_text(values[-1], self.metric)}"
+        loss = (self.train or {}).get("outer_loss")
+        return "" if loss is None else f"loss {metric_value(loss, 'loss')}"
+
+    @property
+    def line(self) -> str:
+        """The run in one line, for output without a terminal."""
+        status = self.status
+        parts = [f"{self.label}: {self.shown_state}"]
+        if status.steps and status.state != "queued":
+            parts[0] += f" {status.step:,} of {status.steps:,}"
+        left = self.seconds_left
+        parts += [self.value_text if status.state != "queued" else ""]
+        parts += [speed(self.iterations_per_second) if self.active and status.state != "queued" else ""]
+        parts += [f"{duration(left)} left" if left is not None else "", status.error or ""]
+        return ", ".join(part for part in parts if part)
+
+
+def value_text(value: float | None, metric: str) -> str:
+    """A metric as it stands in events (accuracy as a fraction), in the unit that people read."""
+    if value is None:
+        return "not finite"
+    return metric_value(value * 100 if metric == "accuracy" else value, metric)
