@@ -1,4 +1,5 @@
-"""Checkpoints as bytes: what a training needs to go on to the same numbers, loaded without running code from the file."""
+"""Checkpoints as bytes: what a training needs to go on to the same numbers, loaded without running code from
+the file."""
 
 import io
 import pickle
@@ -25,4 +26,6 @@ def unpack(data: bytes, device: torch.device, what: str) -> dict[str, Any]:
     try:
         return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise RequestError(f"{what} is no checkpoint that can be loaded: {str(error).splitlines()[0]}") from error
+        raise RequestError(
+            f"{what} is no checkpoint that can be loaded: {str(error).splitlines()[0]}"
+        ) from error

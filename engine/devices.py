@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from engine.presets.schema import Spec
+
 
 def device_name(wanted: str) -> str:
     """`cpu`, `mps` or `cuda:N` for a spec's `device`; `auto` takes the first NVIDIA device, else the CPU."""
@@ -12,8 +14,14 @@ def device_name(wanted: str) -> str:
     return "cuda:0" if wanted == "cuda" else wanted
 
 
-def threads() -> int:
-    """Threads of one training on the CPU: the cores at hand, shared among the slots (KSHOT_SLOTS)."""
+def threads(spec: Spec) -> int:
+    """Threads of one training on the CPU: the cores at hand, shared among the slots (KSHOT_SLOTS).
+
+    Waves need one: their matrices are so small that handing them to a second thread costs more than it saves,
+    and on a busy machine waiting for it costs ten times the work.
+    """
+    if spec.task.dataset == "sine":
+        return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     slots = os.environ.get("KSHOT_SLOTS", "1")
     return max(1, cores // (int(slots) if slots.isdigit() and int(slots) else 1))

@@ -8,47 +8,40 @@ import torch
 
 from engine.checkpoint import unpack
 from engine.data import data_folder
-from engine.data import split_hash as images_split_hash
 from engine.devices import threads
 from engine.errors import RequestError
 from engine.evaluation import Scored, evaluate
 from engine.learner import Learner
 from engine.presets import Spec, spec_from_dict, test_adaptation
 from engine.presets.schema import ImageTask
-from engine.runs import (
-    Run,
-    clear_progress,
-    finish_request,
-    pending_requests,
-    plain,
-    read_verified,
-    write_error,
-    write_progress,
-    write_result,
-)
+from engine.runs import Run, pending_requests, plain, read_verified, withdraw_request, write_result
+from engine.runs.files import to_json, write_whole
 from engine.tasks import TaskDistribution, build_tasks
+from engine.tasks.images import ImageEpisodes
 from engine.training import load_parameters
 
 
 def answer_requests(runs: list[Run], device_name: str, ending: Callable[[], bool]) -> int:
-    """Answers every pending request of these runs; returns 1 if any could not be answered, which its error file says."""
-    torch.set_num_threads(threads())
+    """Answers every pending evaluation request of these runs, the oldest of each first.
+
+    Returns 1 if any could not be answered; `results/.ID.error` then says why in one line.
+    """
     device = torch.device(device_name)
     failed = False
     for run in runs:
-        for request in pending_requests(run):
-            if ending():
-                return 0
+        for name, request in pending_requests(run).items():
+            if request.get("kind") != "evaluate":
+                continue
             try:
-                write_result(run, request["id"], _answer(run, request, device))
+                write_result(run, name, _answer(run, name, request, device, ending))
             except Ended:
                 return 0
-            except (RequestError, RuntimeError, OSError) as error:
+            except (RequestError, RuntimeError, OSError, KeyError) as error:
                 failed = True
-                write_error(run, request["id"], plain(str(error), 500))
+                write_whole(run.results / f".{name}.error", plain(str(error), 500).encode())
+                withdraw_request(run, name)
             finally:
-                clear_progress(run, request["id"])
-            finish_request(run, request["id"])
+                (run.results / f".{name}.progress").unlink(missing_ok=True)
     return int(failed)
 
 
@@ -56,41 +49,50 @@ class Ended(Exception):
     """The worker was asked to end in the middle of an evaluation."""
 
 
-def _answer(run: Run, request: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def _answer(
+    run: Run, name: str, request: dict[str, Any], device: torch.device, ending: Callable[[], bool]
+) -> dict[str, Any]:
     begun = time.monotonic()
     spec = spec_from_dict(request["spec"], "the request")
+    torch.set_num_threads(threads(spec))
     path = run.checkpoints / request["checkpoint"]
     state = unpack(read_verified(path), device, path.name)
-    write_progress(run, request["id"], "loading data", 0, 1)
+    _write_progress(run, name, "loading data", 0, 1)
     tasks = build_tasks(spec, data_folder(), device)
     learner = Learner(spec, tasks, device)
     load_parameters(learner, state)
     last_written = [0.0]
 
     def progress(phase: str, done: int, total: int) -> None:
+        if ending():
+            raise Ended
         if time.monotonic() - last_written[0] > 0.25:
             last_written[0] = time.monotonic()
-            write_progress(run, request["id"], phase, done, total)
+            _write_progress(run, name, phase, done, total)
 
     evaluation, adaptation = spec.evaluation, test_adaptation(spec)
     scored = evaluate(
         learner, adaptation, evaluation.tune, "test", evaluation.episodes, evaluation.statistics, progress
     )
     return _result(spec, tasks, scored, path.name) | {
-        "id": request["id"],
+        "id": name,
         "seconds": round(time.monotonic() - begun, 3),
         "train_seconds": round(state["seconds"], 3),
         "train_iterations": state["iteration"],
     }
 
 
+def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> None:
+    content = {"phase": phase, "done": done, "total": total}
+    write_whole(run.results / f".{name}.progress", to_json(content), durable=False)
+
+
 def _result(spec: Spec, tasks: TaskDistribution, scored: Scored, checkpoint: str) -> dict[str, Any]:
     classes = tasks.kind == "classes"
-    task = spec.task
     step, _, digest = checkpoint.removesuffix(".pt").partition("-")
-    split = {"split": "", "split_hash": "", "notes": []}
-    if isinstance(task, ImageTask):
-        split = {"split": tasks.split, "split_hash": images_split_hash(task, data_folder()), "notes": tasks.notes}
+    split: dict[str, Any] = {"split": "", "split_hash": "", "notes": []}
+    if isinstance(tasks, ImageEpisodes):
+        split = {"split": tasks.split, "split_hash": tasks.split_hash, "notes": list(tasks.notes)}
     return {
         "checkpoint": digest,
         "checkpoint_step": int(step),

@@ -1,6 +1,7 @@
 """Testing: every episode's accuracy or error after chosen numbers of inner steps, without a graph."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import product
 from math import inf, isfinite
 from typing import Any, NamedTuple
@@ -87,15 +88,22 @@ class Choice(NamedTuple):
 
 
 def choose(
-    learner: Learner, adaptation: Adaptation, tune: Tune, statistics: str, steps: Sequence[int], progress: Progress
+    learner: Learner,
+    adaptation: Adaptation,
+    tune: Tune,
+    statistics: str,
+    steps: Sequence[int],
+    progress: Progress,
 ) -> Choice:
     """Tries every combination that `tune` lists on validation episodes.
 
-    Each number of steps gets the candidate that is best there, so that a row of few steps is not judged by a rate chosen
-    for many; with `tune.steps` the number of steps is chosen too, else it is the last of `steps`.
+    Each number of steps gets the candidate that is best there, so that a row of few steps is not judged by a
+    rate chosen for many; with `tune.steps` the number of steps is chosen too, else it is the last of `steps`.
     """
     better = _better(learner)
-    options = {name: getattr(tune, name) for name in ("learning_rate", "head", "parameters") if getattr(tune, name)}
+    options = {
+        name: getattr(tune, name) for name in ("learning_rate", "head", "parameters") if getattr(tune, name)
+    }
     combinations = [dict(zip(options, values, strict=True)) for values in product(*options.values())]
     candidates = []
     for number, combination in enumerate(combinations):
@@ -103,10 +111,14 @@ def choose(
         tried = adaptation.model_copy(update=combination)
         values = scores(learner, tried, "validation", tune.episodes, statistics, steps)
         candidates.append(Candidate(tried, [better(m) for m in values.mean(0).tolist()]))
-    winners = [max(candidates, key=lambda c, at=at: c.means[at]) for at in range(len(steps))]  # type: ignore[misc]
+    winners = [max(candidates, key=partial(_mean_at, at)) for at in range(len(steps))]
     heights = [winner.means[at] for at, winner in enumerate(winners)]
     chosen = steps[heights.index(max(heights))] if tune.steps else steps[-1]
     return Choice([winner.adaptation for winner in winners], chosen, len(combinations))
+
+
+def _mean_at(at: int, candidate: Candidate) -> float:
+    return candidate.means[at]
 
 
 def _better(learner: Learner) -> Callable[[float], float]:
@@ -116,7 +128,8 @@ def _better(learner: Learner) -> Callable[[float], float]:
 
 
 class Scored(NamedTuple):
-    """Test scores `values [E, S]` at `steps`, the step that counts as after adaptation, and how it was chosen."""
+    """Test scores `values [E, S]` at `steps`, the step that counts as after adaptation, and how it was
+    chosen."""
 
     steps: list[int]
     values: Tensor
@@ -134,7 +147,8 @@ def evaluate(
     statistics: str,
     progress: Progress = lambda phase, done, total: None,
 ) -> Scored:
-    """Tests a learner on a part's episodes after 0..k steps, choosing on validation first where `tune` asks for it."""
+    """Tests a learner on a part's episodes after 0..k steps, choosing on validation first where `tune` asks
+    for it."""
     if not learner.rule(adaptation, part, statistics).shows_steps:
         values = scores(learner, adaptation, part, episodes, statistics, [1])
         return Scored([1], values, 1, None, None)

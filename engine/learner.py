@@ -16,8 +16,8 @@ from engine.tasks.episodes import Part, TaskDistribution
 class Learner:
     """What is trained: `meta_parameters` by name, and stored heads where the rule keeps some.
 
-    Joint training has a head over all training classes; a learned head for episodes has as many outputs as a training
-    episode has classes; where heads are made for each task there is none among the meta-parameters.
+    Joint training has a head over all training classes; a learned head for episodes has as many outputs as a
+    training episode has classes; where heads are made for each task there is none among the meta-parameters.
 
     Raises:
         RequestError: a name pattern of `adaptation.parameters` fits no parameter.
@@ -63,6 +63,5 @@ def _check_patterns(adaptation: Adaptation, names: list[str]) -> None:
         return
     for pattern in adaptation.parameters:
         if not any(fnmatchcase(name, pattern) for name in names):
-            raise RequestError(
-                f'adaptation.parameters: "{pattern}" fits no parameter; there are {", ".join(sorted(set(names)))}'
-            )
+            known = ", ".join(sorted(set(names)))
+            raise RequestError(f'adaptation.parameters: "{pattern}" fits no parameter; there are {known}')

@@ -1,4 +1,5 @@
-"""One training run from its directory: builds or resumes, trains, validates, writes events and checkpoints."""
+"""One training run from its directory: builds or resumes, trains, validates, writes events and
+checkpoints."""
 
 import resource
 import sys
@@ -80,7 +81,7 @@ class Journal:
 
 def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
     """Trains a run to its end, to a stop, or to a fault; the status says which."""
-    torch.set_num_threads(threads())
+    torch.set_num_threads(threads(spec))
     device = torch.device(device_name)
     journal = Journal(run, spec, status, device_name)
     trainer = _build(journal, spec, device)
@@ -94,7 +95,11 @@ def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop
         state = _loop(trainer, journal, stop)
     except Diverged as fault:
         saved = newest_good_checkpoint(run)
-        kept = f"the last good checkpoint is of iteration {saved.step}" if saved else "there is no checkpoint yet"
+        kept = (
+            f"the last good checkpoint is of iteration {saved.step}"
+            if saved
+            else "there is no checkpoint yet"
+        )
         status.update(state="failed", phase="", error=f"{fault}; {kept}")
         journal.events.append("note", text=str(fault))
         return 1

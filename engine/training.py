@@ -16,6 +16,7 @@ from engine.presets import validation_adaptation
 from engine.statistics import mean_over_episodes
 from engine.tasks import training_shape
 from engine.tasks.episodes import Episodes
+from engine.tasks.stream import TrainingStream
 
 
 class Diverged(Exception):
@@ -30,7 +31,8 @@ class Best(NamedTuple):
 
 
 class Trainer:
-    """The outer loop of a learner; `iteration` is how many iterations are done, and so the place in the task stream."""
+    """The outer loop of a learner; `iteration` is how many iterations are done, and so the place in the task
+    stream."""
 
     def __init__(self, learner: Learner) -> None:
         self.learner, self.spec = learner, learner.spec
@@ -40,6 +42,9 @@ class Trainer:
         self.best: Best | None = None
         self.tasks_at_once = self.spec.training.tasks_at_once or self.spec.training.tasks_per_batch
         self.notes: list[str] = []
+        joint = self.spec.outer.rule == "joint"
+        size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
+        self.stream = TrainingStream(learner.tasks, size)
         if self.spec.outer.rule == "meta-gradient":
             self.rule = learner.training_rule()
 
@@ -52,7 +57,8 @@ class Trainer:
         """One iteration; every `record_every` (and the first), what it saw, as a `train` event's fields.
 
         Raises:
-            Diverged: loss or gradient is not finite; the parameters are still those from before the iteration.
+            Diverged: loss or gradient is not finite; the parameters are still those from before the
+                iteration.
         """
         number = self.iteration + 1
         recorded = number % self.spec.training.record_every == 0 or number in (1, self.iterations)
@@ -71,9 +77,7 @@ class Trainer:
         return record
 
     def _joint(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
-        learner, size = self.learner, examples_per_batch(self.learner)
-        index = torch.arange(self.iteration * size, (self.iteration + 1) * size)
-        examples = learner.tasks.examples(index)
+        learner, examples = self.learner, self.stream.examples(self.iteration)
         gradient, loss, metric = joint_gradient(
             learner.body, learner.tasks.kind, learner.meta_parameters, examples
         )
@@ -81,8 +85,7 @@ class Trainer:
 
     def _episodes(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
         size = self.spec.training.tasks_per_batch
-        index = torch.arange(self.iteration * size, (self.iteration + 1) * size)
-        tasks = self.learner.tasks.episodes("train", index)
+        tasks = self.stream.episodes(self.iteration)
         adaptation = self.spec.adaptation
         second = order_at(adaptation.order, self.iteration, self.iterations) == 2
         while True:
@@ -100,7 +103,8 @@ class Trainer:
             shares = [len(walk.query_loss) / size for walk in walks]
             names = self.learner.meta_parameters
             gradient = {
-                n: torch.stack([w.gradient[n] * s for w, s in zip(walks, shares, strict=True)]).sum(0) for n in names
+                n: torch.stack([w.gradient[n] * s for w, s in zip(walks, shares, strict=True)]).sum(0)
+                for n in names
             }
         loss = torch.cat([walk.query_loss for walk in walks]).mean().item()
         return gradient, loss, self._seen(tasks, walks, loss) if recorded else None
@@ -116,9 +120,12 @@ class Trainer:
         )
 
     def _seen(self, tasks: Episodes, walks: list[MetaGradient], loss: float) -> dict[str, Any]:
-        """Support and query losses and the metric before each inner step and after the last, means over tasks."""
+        """Support and query losses and the metric before each inner step and after the last, means over
+        tasks."""
         query_loss, metric = [], []
-        states: list[State] = [_joined(states) for states in zip(*(walk.states for walk in walks), strict=True)]
+        states: list[State] = [
+            _joined(states) for states in zip(*(walk.states for walk in walks), strict=True)
+        ]
         for state in states:
             state_loss, state_metric = probe(
                 self.rule, self.learner.tasks.kind, self.learner.meta_parameters, tasks, state
@@ -139,11 +146,17 @@ class Trainer:
         }
 
     def validate(self) -> dict[str, Any]:
-        """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the best."""
+        """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the
+        best."""
         adaptation, validation = validation_adaptation(self.spec), self.spec.training.validation
         steps = recorded_steps(adaptation.steps)
         values = scores(
-            self.learner, adaptation, "validation", validation.episodes, self.spec.evaluation.statistics, steps
+            self.learner,
+            adaptation,
+            "validation",
+            validation.episodes,
+            self.spec.evaluation.statistics,
+            steps,
         )
         intervals = [mean_over_episodes(column) for column in values.T.numpy()]
         means, widths = [i.mean for i in intervals], [i.ci95 for i in intervals]
@@ -195,4 +208,3 @@ def examples_per_batch(learner: Learner) -> int:
 
 def _joined(states: tuple[State, ...]) -> State:
     return {n: torch.cat([state[n] for state in states]) for n in states[0]} if len(states) > 1 else states[0]
-

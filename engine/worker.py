@@ -1,4 +1,5 @@
-"""The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... | bench`.
+"""The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... |
+bench`.
 
 torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
 """
@@ -15,7 +16,17 @@ from pathlib import Path
 from engine.devices import device_name
 from engine.errors import RequestError
 from engine.presets import load_spec
-from engine.runs import Run, StatusWriter, adopt, asked, clear, hold_slot, pending_requests, plain, read_status
+from engine.runs import (
+    Run,
+    StatusWriter,
+    adopt,
+    asked,
+    clear,
+    hold_slot,
+    pending_requests,
+    plain,
+    read_status,
+)
 
 
 class Stop:
@@ -106,7 +117,9 @@ def main(arguments: list[str]) -> int:
     except RequestError as error:
         print(f"kshot: {error}", file=sys.stderr)
         return 2
-    print("kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., or bench", file=sys.stderr)
+    print(
+        "kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., or bench", file=sys.stderr
+    )
     return 2
 
 

@@ -1,7 +1,8 @@
 """The walk along a rule's chain, forwards and backwards.
 
-The meta-gradient is pulled back through one step at a time: from v = ∂L/∂s[j+1], one vector-Jacobian product of U gives
-∂L/∂s[j] and a share of ∂L/∂φ. No graph spans two steps, so the norm of v at each step is there to be shown.
+The meta-gradient is pulled back through one step at a time: from v = ∂L/∂s[j+1], one vector-Jacobian product
+of U gives ∂L/∂s[j] and a share of ∂L/∂φ. No graph spans two steps, so the norm of v at each step is there to
+be shown.
 """
 
 from collections.abc import Callable
@@ -19,8 +20,8 @@ from engine.tasks.episodes import Episodes
 class MetaGradient(NamedTuple):
     """∂L/∂φ by name, L the query loss meaned over tasks, and what the walk saw.
 
-    `support_loss [T, k]` before each step, `query_loss [T]` at the end, `norms [T, k]`: the norm of each task's own
-    ∂L/∂s after steps 1..k. `states` are s[0..k], detached.
+    `support_loss [T, k]` before each step, `query_loss [T]` at the end, `norms [T, k]`: the norm of each
+    task's own ∂L/∂s after steps 1..k. `states` are s[0..k], detached.
     """
 
     gradient: Parameters
@@ -34,7 +35,10 @@ class Tape:
     """The graph of one piece of the chain: from leaves (state and φ) to its outputs."""
 
     def __init__(
-        self, state: State, meta_parameters: Parameters, piece: Callable[[State, Parameters], dict[str, Tensor]]
+        self,
+        state: State,
+        meta_parameters: Parameters,
+        piece: Callable[[State, Parameters], dict[str, Tensor]],
     ) -> None:
         self.state = _leaves(state)
         self.meta_parameters = _leaves(meta_parameters)
@@ -42,7 +46,8 @@ class Tape:
             self.outputs = piece(self.state, self.meta_parameters)
 
     def pull_back(self, vector: dict[str, Tensor]) -> tuple[State, Parameters]:
-        """The vector-Jacobian product with ∂L/∂outputs: ∂L/∂state and ∂L/∂φ (what was not used is left out of φ's)."""
+        """The vector-Jacobian product with ∂L/∂outputs: ∂L/∂state and ∂L/∂φ (what was not used is left out of
+        φ's)."""
         names = [n for n, output in self.outputs.items() if output.requires_grad and n in vector]
         leaves = [*self.state.values(), *self.meta_parameters.values()]
         if not names:
@@ -66,13 +71,18 @@ def _add(total: Parameters, share: Parameters) -> None:
 
 
 def meta_gradient(
-    rule: Rule, kind: Kind, meta_parameters: Parameters, task: Episodes, second_order: bool, constant_memory: bool
+    rule: Rule,
+    kind: Kind,
+    meta_parameters: Parameters,
+    task: Episodes,
+    second_order: bool,
+    constant_memory: bool,
 ) -> MetaGradient:
     """∂/∂φ of the mean query loss after the rule's k steps, for all T tasks at once (Finn 2017, equation 1).
 
     With `constant_memory` each step's tape is made anew on the way back, so that one is alive at a time.
     """
-    tasks = len(task.index)
+    tasks = len(task.indices)
 
     def tape_of(state: State, number: int) -> tuple[Tape, Tensor]:
         seen: list[Tensor] = []
@@ -136,7 +146,9 @@ def _norms(vector: State, tasks: int) -> Tensor:
 
 
 @torch.no_grad()
-def probe(rule: Rule, kind: Kind, meta_parameters: Parameters, task: Episodes, state: State) -> tuple[Tensor, Tensor]:
+def probe(
+    rule: Rule, kind: Kind, meta_parameters: Parameters, task: Episodes, state: State
+) -> tuple[Tensor, Tensor]:
     """Query loss and metric `[T]` of a state, without a graph."""
     outputs = rule.predict(state, meta_parameters, task)
     return task_loss(kind, outputs, task.query_y), task_metric(kind, outputs, task.query_y)

@@ -49,7 +49,7 @@ class GradientRule:
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
         """The learned initialisation, one copy a task, and the head as `adaptation.head` says."""
-        tasks = len(task.index)
+        tasks = len(task.indices)
         learned_head = self.adaptation.head == "learned"
         names = [n for n in meta_parameters if learned_head or n not in HEAD]
         adapted = adapted_names(names, self.adaptation.parameters)
@@ -62,7 +62,14 @@ class GradientRule:
         size = self.body.feature_size
         like = task.support_x
         head = head_start(
-            self.adaptation.head, task, self.outputs, size, like, features, self.stored, self.adaptation.new_head
+            self.adaptation.head,
+            task,
+            self.outputs,
+            size,
+            like,
+            features,
+            self.stored,
+            self.adaptation.new_head,
         )
         return state | head
 
@@ -83,7 +90,8 @@ class GradientRule:
         return state | moved, losses.detach()
 
     def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
-        """Cross-entropy or squared error `[T]` on the support set, normalised by the support set's own statistics."""
+        """Cross-entropy or squared error `[T]` on the support set, normalised by the support set's own
+        statistics."""
         parameters = meta_parameters | state
         features = self.body(parameters, task.support_x, WHOLE_BATCH)
         outputs = linear(features, parameters[WEIGHT], parameters[BIAS])

@@ -24,8 +24,8 @@ def random_head(index: Tensor, outputs: int, size: int, like: Tensor) -> Paramet
 
 
 def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
-    """The linear layer whose logits are minus the squared distances to the class means μ, up to a constant of the query:
-    weight 2μ, bias −|μ|² (Snell 2017, equation 8).
+    """The linear layer whose logits are minus the squared distances to the class means μ, up to a constant of
+    the query: weight 2μ, bias −|μ|² (Snell 2017, equation 8).
 
     Args:
         features: `[T, S, D]` of the support set.
@@ -38,12 +38,15 @@ def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
 
 
 class StoredHeads:
-    """A table with one head for each task of a finite set: read when the task comes, written back after adaptation."""
+    """A table with one head for each task of a finite set: read when the task comes, written back after
+    adaptation."""
 
     def __init__(self, tasks: int, outputs: int, size: int, new_head: str, like: Tensor) -> None:
         everyone = torch.arange(tasks, device=like.device)
         self.table = (
-            zero_head(tasks, outputs, size, like) if new_head == "zero" else random_head(everyone, outputs, size, like)
+            zero_head(tasks, outputs, size, like)
+            if new_head == "zero"
+            else random_head(everyone, outputs, size, like)
         )
 
     def read(self, identity: Tensor) -> Parameters:
@@ -81,5 +84,5 @@ def head_start(
         assert support_features is not None
         return mean_head(support_features, task.support_y, outputs)
     if kind == "random":
-        return random_head(task.index, outputs, size, like)
-    return zero_head(len(task.index), outputs, size, like)
+        return random_head(task.indices, outputs, size, like)
+    return zero_head(len(task.indices), outputs, size, like)

@@ -11,7 +11,8 @@ Kind = Literal["classes", "values"]
 def task_loss(kind: Kind, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
     """Loss `[T]` of each task, meaned or summed over its examples.
 
-    Cross-entropy of `outputs [T, B, N]` and labels `[T, B]`, or the squared error of `[T, B, 1]` and `[T, B, 1]`.
+    Cross-entropy of `outputs [T, B, N]` and labels `[T, B]`, or the squared error of `[T, B, 1]` and `[T, B,
+    1]`.
     """
     if kind == "classes":
         losses = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
@@ -22,7 +23,8 @@ def task_loss(kind: Kind, outputs: Tensor, targets: Tensor, reduction: str = "me
 
 
 def task_metric(kind: Kind, outputs: Tensor, targets: Tensor) -> Tensor:
-    """Accuracy (a fraction) or mean squared error `[T]` of each task; an output that is not finite is a wrong answer."""
+    """Accuracy (a fraction) or mean squared error `[T]` of each task; an output that is not finite is a wrong
+    answer."""
     if kind == "classes":
         right = (outputs.argmax(-1) == targets) & outputs.isfinite().all(-1)
         return right.to(outputs.dtype).mean(1)

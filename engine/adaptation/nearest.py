@@ -33,7 +33,7 @@ class NearestRule:
 
     def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
         """None to minimise: zeros `[T]`."""
-        return task.support_x.new_zeros(len(task.index))
+        return task.support_x.new_zeros(len(task.indices))
 
     def predict(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
         """Minus the Euclidean distance to each class's closest support example: `[T, Q, N]`."""

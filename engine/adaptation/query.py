@@ -11,8 +11,9 @@ from engine.tasks.episodes import Episodes
 def query_features(body: Body, parameters: Parameters, task: Episodes, statistics: str) -> Tensor:
     """Features `[T, Q, D]` of the query set.
 
-    `query`: all queries of the task normalise each other (transductive: Finn 2017, Antoniou 2019). `support`: the support
-    set alone gives the statistics. `one`: the support set and one query at a time (Nichol 2018, not transductive).
+    `query`: all queries of the task normalise each other (transductive: Finn 2017, Antoniou 2019). `support`:
+    the support set alone gives the statistics. `one`: the support set and one query at a time (Nichol 2018,
+    not transductive).
     """
     if statistics == "query":
         return body(parameters, task.query_x, WHOLE_BATCH)

@@ -1,6 +1,7 @@
 """What an adaptation rule is: a chain s[j+1] = U(s[j], φ, task) with a start and a prediction.
 
-φ (`meta_parameters`) is all that is meta-learned: shared, without a task axis. The state s is what a task has made its
+φ (`meta_parameters`) is all that is meta-learned: shared, without a task axis. The state s is what a task has
+made its
 own: tensors with a leading task axis, by name.
 """
 
@@ -17,8 +18,8 @@ State = dict[str, Tensor]
 class Rule(Protocol):
     """How a model is fitted to the support sets of T tasks at once.
 
-    `steps` is the length of the chain; `shows_steps` is false for rules that solve a task in one go, whose state before
-    it means nothing.
+    `steps` is the length of the chain; `shows_steps` is false for rules that solve a task in one go, whose
+    state before it means nothing.
     """
 
     steps: int
@@ -33,7 +34,8 @@ class Rule(Protocol):
     ) -> tuple[State, Tensor]:
         """U at step `number` (from 0): the next state, and the support loss `[T]` of the state given.
 
-        Differentiable in state and meta-parameters; in first order the support gradient inside is held constant.
+        Differentiable in state and meta-parameters; in first order the support gradient inside is held
+        constant.
         """
         ...
 

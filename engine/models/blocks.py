@@ -1,6 +1,7 @@
 """Layers as pure functions that work on all tasks of a batch at once.
 
-A parameter either has a leading task axis (each task has adapted its own copy) or has none (all tasks share it).
+A parameter either has a leading task axis (each task has adapted its own copy) or has none (all tasks share
+it).
 Inputs always have one: `[T, B, ...]` for T tasks of B examples.
 """
 
@@ -16,8 +17,8 @@ EPSILON = 1e-5
 class BatchStatistics(NamedTuple):
     """Whose mean and variance normalise a batch.
 
-    The B examples of a task fall into `groups` equal consecutive groups, each normalised by itself, by the statistics
-    of its first `reference` examples (none: of all of them).
+    The B examples of a task fall into `groups` equal consecutive groups, each normalised by itself, by the
+    statistics of its first `reference` examples (none: of all of them).
     """
 
     groups: int = 1
@@ -28,7 +29,7 @@ WHOLE_BATCH = BatchStatistics()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Affine map of `x [T, B, I]`; `weight [O, I]` or `[T, O, I]`, `bias [O]` or `[T, O]`; returns `[T, B, O]`."""
+    """An affine map of `x [T, B, I]`: `weight [O, I]` or `[T, O, I]`, `bias [O]` or `[T, O]` give `[T, B, O]`."""
     if weight.dim() == 2 and bias.dim() == 1:
         return functional.linear(x, weight, bias)
     weight = weight if weight.dim() == 3 else weight.expand(x.shape[0], *weight.shape)
@@ -37,7 +38,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def normalise(x: Tensor, scale: Tensor, shift: Tensor, reduced: tuple[int, ...], reference: Tensor) -> Tensor:
-    """Batch normalisation (Ioffe & Szegedy 2015), written out so that its second derivatives are autograd's own.
+    """Batch normalisation (Ioffe & Szegedy 2015), written out: its second derivatives are autograd's own.
 
     Args:
         x: any shape.
@@ -59,7 +60,9 @@ def normalise_features(x: Tensor, scale: Tensor, shift: Tensor, statistics: Batc
     return normalise(grouped, scale, shift, (2,), reference).reshape(x.shape)
 
 
-def normalise_maps(x: Tensor, scale: Tensor, shift: Tensor, tasks: int, statistics: BatchStatistics) -> Tensor:
+def normalise_maps(
+    x: Tensor, scale: Tensor, shift: Tensor, tasks: int, statistics: BatchStatistics
+) -> Tensor:
     """Batch normalisation of maps over examples and positions, each task by itself.
 
     Args:
@@ -78,7 +81,8 @@ def normalise_maps(x: Tensor, scale: Tensor, shift: Tensor, tasks: int, statisti
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, tasks: int, stride: int) -> Tensor:
     """3x3 convolution, padding 1, of `x [B, T * C, H, W]`, each task's channels by its own filters.
 
-    `weight [O, C, 3, 3]` (then T is 1, or the filters are repeated) or `[T, O, C, 3, 3]`; returns `[B, T * O, H', W']`.
+    `weight [O, C, 3, 3]` (then T is 1, or the filters are repeated) or `[T, O, C, 3, 3]`; returns `[B, T * O,
+    H', W']`.
     """
     if weight.dim() == 4:
         weight = weight.expand(tasks, *weight.shape)

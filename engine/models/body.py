@@ -13,8 +13,9 @@ Parameters = dict[str, Tensor]
 class Body(Protocol):
     """A feature extractor for all tasks at once.
 
-    `feature_size` is D. `initial_parameters(generator)` draws float32 parameters on the CPU, without a task axis.
-    Calling it with parameters (each with or without a leading task axis) and `x [T, B, ...]` gives features `[T, B, D]`.
+    `feature_size` is D. `initial_parameters(generator)` draws float32 parameters on the CPU, without a task
+    axis. Calling it with parameters (each with or without a leading task axis) and `x [T, B, ...]` gives
+    features `[T, B, D]`.
     """
 
     feature_size: int

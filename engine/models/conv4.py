@@ -46,8 +46,8 @@ class Conv4:
     def __call__(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> Tensor:
         """Features `[T, B, D]`.
 
-        Filters of each task's own run as one grouped convolution. Where all tasks share them and examples need no
-        normalising together, tasks are simply more examples.
+        Filters of each task's own run as one grouped convolution. Where all tasks share them and examples
+        need no normalising together, tasks are simply more examples.
         """
         tasks, examples = x.shape[:2]
         shared = all(p.dim() in (1, 4) for n, p in parameters.items() if n.startswith(("conv", "norm")))
@@ -59,7 +59,9 @@ class Conv4:
         maps = maps.reshape(examples, tasks, self.filters, *maps.shape[2:]).transpose(0, 1)
         return self._features(maps.flatten(0, 1)).reshape(tasks, examples, -1)
 
-    def _blocks(self, parameters: Parameters, maps: Tensor, tasks: int, statistics: BatchStatistics) -> Tensor:
+    def _blocks(
+        self, parameters: Parameters, maps: Tensor, tasks: int, statistics: BatchStatistics
+    ) -> Tensor:
         for block in range(1, BLOCKS + 1):
             weight, bias = parameters[f"conv{block}.weight"], parameters.get(f"conv{block}.bias")
             maps = convolve(maps, weight, bias, tasks, stride=2 if self.pooling == "stride" else 1)

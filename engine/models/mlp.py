@@ -9,7 +9,8 @@ from engine.models.body import Parameters, linear_parameters
 
 
 class Mlp:
-    """Linear layers, each with ReLU and, if asked, batch normalisation before it; input `x [T, B, ...]` is flattened."""
+    """Linear layers, each with ReLU and, if asked, batch normalisation before it; input `x [T, B, ...]` is
+    flattened."""
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], norm: str) -> None:
         self.sizes = (inputs, *hidden)
@@ -23,14 +24,19 @@ class Mlp:
             weight, bias = linear_parameters(inputs, outputs, generator)
             parameters |= {f"linear{layer}.weight": weight, f"linear{layer}.bias": bias}
             if self.norm == "batch":
-                parameters |= {f"norm{layer}.scale": torch.ones(outputs), f"norm{layer}.shift": torch.zeros(outputs)}
+                parameters |= {
+                    f"norm{layer}.scale": torch.ones(outputs),
+                    f"norm{layer}.shift": torch.zeros(outputs),
+                }
         return parameters
 
     def __call__(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> Tensor:
         """Features `[T, B, D]`."""
         features = x.flatten(2)
         for layer in range(1, len(self.sizes)):
-            features = linear(features, parameters[f"linear{layer}.weight"], parameters[f"linear{layer}.bias"])
+            features = linear(
+                features, parameters[f"linear{layer}.weight"], parameters[f"linear{layer}.bias"]
+            )
             if self.norm == "batch":
                 scale, shift = parameters[f"norm{layer}.scale"], parameters[f"norm{layer}.shift"]
                 features = normalise_features(features, scale, shift, statistics)

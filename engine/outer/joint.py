@@ -1,4 +1,5 @@
-"""Joint training: one model with one head on examples of all training classes or tasks together (pretraining)."""
+"""Joint training: one model with one head on examples of all training classes or tasks together
+(pretraining)."""
 
 import torch
 
@@ -12,7 +13,8 @@ from engine.tasks.episodes import Examples
 def joint_gradient(
     body: Body, kind: Kind, meta_parameters: Parameters, examples: Examples
 ) -> tuple[Parameters, float, float]:
-    """The gradient of the mean loss over a batch of examples, by name; the loss; its accuracy or squared error."""
+    """The gradient of the mean loss over a batch of examples, by name; the loss; its accuracy or squared
+    error."""
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
     features = body(leaves, examples.x, WHOLE_BATCH)
     outputs = linear(features, leaves[WEIGHT], leaves[BIAS])

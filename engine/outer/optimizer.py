@@ -18,7 +18,9 @@ class OuterOptimizer:
         self.optimizer: torch.optim.Optimizer
         if outer.optimizer == "adam":
             # One fused kernel: on small models a step of many small kernels costs more than the mathematics.
-            self.optimizer = torch.optim.Adam(tensors, outer.learning_rate, fused=tensors[0].device.type != "mps")
+            self.optimizer = torch.optim.Adam(
+                tensors, outer.learning_rate, fused=tensors[0].device.type != "mps"
+            )
         else:
             nesterov = outer.optimizer == "nesterov"
             momentum = 0.9 if nesterov else 0.0

@@ -1,4 +1,5 @@
-"""The schema of a resolved spec: every key that a run, a preset or `--set` may name, with its type and bounds.
+"""The schema of a resolved spec: every key that a run, a preset or `--set` may name, with its type and
+bounds.
 
 A spec is frozen and checked once, here; no code behind it checks again. Contradictions between keys stand in
 `contradictions.py`, files and layers in `layers.py`.
@@ -26,16 +27,19 @@ class Section(BaseModel):
 
 
 class ImageTask(Section):
-    """Image episodes: `ways` classes with fresh labels, `shots` support and `queries` query images a class."""
+    """Image episodes: `ways` classes with fresh labels, `shots` support and `queries` query images a
+    class."""
 
     dataset: ImageDataset
     split: str = Field("default", description="the named split; `default` is the data set's own")
-    folder: str | None = Field(None, description="for `dataset: folder`: its name in the data folder, or a path")
+    folder: str | None = Field(
+        None, description="for `dataset: folder`: its name in the data folder, or a path"
+    )
     image_size: Positive | None = Field(None, description="pixels a side; none: the data set's own")
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 colour; none: the data set's own")
     rotations: Literal["none", "drawn", "classes"] = Field(
         "none",
-        description="`drawn`: each class of an episode is turned by a random multiple of 90 degrees (Finn 2017); "
+        description="`drawn`: each class of an episode is turned by a random multiple of 90° (Finn 2017); "
         "`classes`: each turned class is a class of its own (Vinyals 2016)",
     )
     ways: Annotated[int, Field(ge=2)] = Field(5, description="N: classes of an episode")
@@ -51,7 +55,8 @@ class SineTask(Section):
     phase: Range = Field((0.0, 3.141592653589793), description="radians")
     frequency: Range = (1.0, 1.0)
     shift: Literal["minus", "plus"] = Field(
-        "minus", description="`minus`: sin(frequency · x − phase), as Finn 2017; `plus`: sin(frequency · x + phase)"
+        "minus",
+        description="`minus`: sin(frequency · x − phase), as Finn 2017; `plus`: sin(frequency · x + phase)",
     )
     support_x: Range = Field((-5.0, 5.0), description="where the support points may lie")
     query_x: Range = Field((-5.0, 5.0), description="where the query points may lie")
@@ -102,12 +107,16 @@ class Adaptation(Section):
     rule: Literal["none", "gradient", "nearest"] = "gradient"
     steps: Count = Field(1, description="inner steps")
     learning_rate: Rate = Field(0.01, description="the inner loop's rate; may be negative")
-    parameters: Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] = Field(
-        "all", description="what adapts: all, head, body, or a list of name patterns"
+    parameters: (
+        Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
+    ) = Field("all", description="what adapts: all, head, body, or a list of name patterns")
+    order: Literal[1, 2] | AnnealedOrder = Field(
+        2, description="of the meta-gradient: 1, 2, or {from, to, at}"
     )
-    order: Literal[1, 2] | AnnealedOrder = Field(2, description="of the meta-gradient: 1, 2, or {from, to, at}")
     head: Head = Field("learned", description="where the head starts in each task")
-    new_head: Literal["zero", "random"] = Field("zero", description="`head: stored`: the start of an unseen task's head")
+    new_head: Literal["zero", "random"] = Field(
+        "zero", description="`head: stored`: the start of an unseen task's head"
+    )
     loss_reduction: Literal["mean", "sum"] = Field("mean", description="of the support loss over examples")
     constant_memory: bool = Field(
         False, description="keep one step's tape at a time: less memory, one more forward pass a step"
@@ -148,7 +157,9 @@ class Outer(Section):
         0.0, description="where cosine and linear schedules end"
     )
     drops: Drops = Drops()
-    clip: PositiveRate | None = Field(None, description="each entry of the meta-gradient is clamped to ± this")
+    clip: PositiveRate | None = Field(
+        None, description="each entry of the meta-gradient is clamped to ± this"
+    )
 
 
 class Validation(Section):
@@ -157,7 +168,8 @@ class Validation(Section):
     every: Positive = Field(500, description="iterations between validations")
     episodes: Positive = 200
     adaptation: PartialAdaptation = Field(
-        PartialAdaptation(), description="laid over `adaptation` in validation (a pretrained body is fine-tuned for it)"
+        PartialAdaptation(),
+        description="laid over `adaptation` in validation (a pretrained body is fine-tuned for it)",
     )
 
 
@@ -165,7 +177,9 @@ class Training(Section):
     """How long and on what."""
 
     iterations: Positive = 5000
-    time_limit: PositiveRate | None = Field(None, description="seconds of training after which a run ends as finished")
+    time_limit: PositiveRate | None = Field(
+        None, description="seconds of training after which a run ends as finished"
+    )
     tasks_per_batch: Positive = Field(16, description="tasks of a meta-batch")
     examples_per_batch: Positive | None = Field(
         None, description="outer rule joint: examples of a batch; none: as many as a meta-batch has"
@@ -174,7 +188,9 @@ class Training(Section):
     shots: Positive | None = Field(None, description="none: task.shots")
     queries: Positive | None = Field(None, description="none: task.queries")
     tasks: Positive | None = Field(None, description="size of a finite set of training tasks; none: endless")
-    tasks_at_once: Positive | None = Field(None, description="tasks of a meta-batch held in memory at once; none: all")
+    tasks_at_once: Positive | None = Field(
+        None, description="tasks of a meta-batch held in memory at once; none: all"
+    )
     record_every: Positive = Field(20, description="iterations between recorded losses")
     checkpoint_every: Positive = Field(500, description="iterations between checkpoints")
     keep: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
@@ -188,7 +204,9 @@ class Tune(Section):
 
     learning_rate: Annotated[tuple[Rate, ...], Field(strict=False, min_length=1)] | None = None
     head: Annotated[tuple[Head, ...], Field(strict=False, min_length=1)] | None = None
-    parameters: Annotated[tuple[Literal["all", "head", "body"], ...], Field(strict=False, min_length=1)] | None = None
+    parameters: (
+        Annotated[tuple[Literal["all", "head", "body"], ...], Field(strict=False, min_length=1)] | None
+    ) = None
     steps: bool = Field(False, description="choose the number of steps too, up to the steps of testing")
     episodes: Positive = Field(200, description="validation episodes of each try")
 
@@ -209,7 +227,8 @@ class Evaluation(Section):
 
 
 class Published(Section):
-    """A figure from the literature for this task and algorithm: value and half-width as printed, with its source."""
+    """A figure from the literature for this task and algorithm: value and half-width as printed, with its
+    source."""
 
     value: float
     ci95: float | None = None

@@ -59,5 +59,6 @@ def normal(key: int, index: Tensor, count: int) -> Tensor:
 
 
 def integers(key: int, index: Tensor, count: int, bound: int | Tensor) -> Tensor:
-    """`count` whole numbers in [0, bound) for each index: int64 `[..., count]` (bias below 2^-30 for bounds below 2^32)."""
+    """`count` whole numbers in [0, bound) for each index: int64 `[..., count]` (bias below 2^-30 for bounds
+    below 2^32)."""
     return _shifted(bits(key, index, count), 1) % bound

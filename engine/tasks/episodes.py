@@ -11,16 +11,16 @@ class Episodes(NamedTuple):
     """A batch of T tasks.
 
     `support_x [T, S, ...]`, `query_x [T, Q, ...]`; labels are int64 `[T, S]`, `[T, Q]` for classes and
-    floats `[T, S, 1]`, `[T, Q, 1]` for values. `index [T]` is each task's number in its stream, `identity [T]` its number
-    in a finite set of tasks (its index where the set is endless). `detail` is what else the task is: classes `[T, N]`, or
-    amplitude, phase and frequency `[T, 3]`.
+    floats `[T, S, 1]`, `[T, Q, 1]` for values. `indices [T]` are the tasks' numbers in their stream,
+    `identity [T]` its number in a finite set of tasks (its index where the set is endless). `detail` is what
+    else the task is: classes `[T, N]`, or amplitude, phase and frequency `[T, 3]`.
     """
 
     support_x: Tensor
     support_y: Tensor
     query_x: Tensor
     query_y: Tensor
-    index: Tensor
+    indices: Tensor
     identity: Tensor
     detail: Tensor
 
@@ -37,7 +37,8 @@ class Examples(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """How many classes, support examples a class and query examples a class an episode has (one class for values)."""
+    """How many classes, support examples a class and query examples a class an episode has (one class for
+    values)."""
 
     ways: int
     shots: int
@@ -52,8 +53,9 @@ class Shape(NamedTuple):
 class TaskDistribution(Protocol):
     """Tasks as a function of their index.
 
-    `kind` is `classes` (labels within an episode) or `values` (regression); `input_shape` one example's shape; `outputs`
-    the number of outputs of a task's head in a part; `joint_outputs` that of a head for joint training.
+    `kind` is `classes` (labels within an episode) or `values` (regression); `input_shape` one example's
+    shape; `outputs` the number of outputs of a task's head in a part; `joint_outputs` that of a head for
+    joint training.
     """
 
     kind: Literal["classes", "values"]

@@ -1,4 +1,5 @@
-"""Image episodes drawn on the device by index gather from one `uint8` tensor: no loader, no loop over tasks."""
+"""Image episodes drawn on the device by index gather from one `uint8` tensor: no loader, no loop over
+tasks."""
 
 from typing import Literal, NamedTuple
 
@@ -20,16 +21,17 @@ class ClassTable(NamedTuple):
 
 
 def _largest(values: Tensor, count: int) -> Tensor:
-    """Positions of the `count` largest numbers in the last axis, in their order: a random subset in random order."""
+    """Positions of the `count` largest numbers in the last axis, in their order: a random subset in random
+    order."""
     return values.topk(count, dim=-1).indices
 
 
 class ImageEpisodes:
     """N-way K-shot episodes from packed images.
 
-    Classes of an episode are drawn without repetition and labelled 0..N-1 in random order; a class's support and query
-    images are drawn together without repetition. `rotations` as in the schema: with `classes`, class c turned by
-    t · 90 degrees is class 4c + t.
+    Classes of an episode are drawn without repetition and labelled 0..N-1 in random order; a class's support
+    and query images are drawn together without repetition. `rotations` as in the schema: with `classes`,
+    class c turned by t · 90 degrees is class 4c + t.
     """
 
     kind: Literal["classes", "values"] = "classes"
@@ -47,11 +49,14 @@ class ImageEpisodes:
     ) -> None:
         self.images = torch.from_numpy(packed.images[:]).to(device)
         self.input_shape: tuple[int, ...] = tuple(self.images.shape[1:])
+        self.split, self.split_hash, self.notes = packed.split, packed.split_hash, packed.notes
         self.rotations, self.shapes, self.tasks = rotations, shapes, tasks
         self.device, self.dtype = device, dtype
         self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
         self.tables = {
-            part: ClassTable(torch.as_tensor(p.offsets, device=device), torch.as_tensor(p.counts, device=device))
+            part: ClassTable(
+                torch.as_tensor(p.offsets, device=device), torch.as_tensor(p.counts, device=device)
+            )
             for part, p in packed.parts.items()
         }
         self.turns = TURNS if rotations == "classes" else 1
@@ -71,7 +76,8 @@ class ImageEpisodes:
         return stream_key("images", self.seeds[part], part, purpose)
 
     def episodes(self, part: Part, index: Tensor) -> Episodes:
-        """The episodes of `index [T]`; images `[T, n, C, H, W]` in 0..1, a class's examples beside each other."""
+        """The episodes of `index [T]`; images `[T, n, C, H, W]` in 0..1, a class's examples beside each
+        other."""
         ways, shots, queries = self.shapes[part]
         table, index = self.tables[part], index.to(self.device)
         identity = index
@@ -88,7 +94,7 @@ class ImageEpisodes:
             turns = turn.unsqueeze(-1).expand_as(side)
             sides += [self._pictures(side.flatten(1), turns.flatten(1)), labels.expand_as(side).flatten(1)]
         detail = drawn if self.turns > 1 else classes * TURNS + turn
-        return Episodes(*sides, index=index, identity=identity, detail=detail)
+        return Episodes(sides[0], sides[1], sides[2], sides[3], index, identity, detail)
 
     def _drawings(self, part: Part, table: ClassTable, index: Tensor, classes: Tensor, count: int) -> Tensor:
         """Positions `[T, N, count]` of distinct images of each class `[T, N]`."""
@@ -103,13 +109,13 @@ class ImageEpisodes:
         pictures = self.images[positions]
         if self.rotations != "none":
             where = turns[..., None, None, None]
-            pictures = sum(
-                torch.rot90(pictures, turn, (-2, -1)) * (where == turn) for turn in range(TURNS)
-            )
+            turned = [torch.rot90(pictures, turn, (-2, -1)) * (where == turn) for turn in range(TURNS)]
+            pictures = torch.stack(turned).sum(0, dtype=torch.uint8)
         return pictures.to(self.dtype) / 255
 
     def examples(self, index: Tensor) -> Examples:
-        """Single images `[1, B, C, H, W]` of all training classes for joint training, drawn evenly over images."""
+        """Single images `[1, B, C, H, W]` of all training classes for joint training, drawn evenly over
+        images."""
         index, table = index.to(self.device), self.tables["train"]
         last = table.counts.cumsum(0)
         place = (uniform(self._key("train", "joint"), index, 1).squeeze(-1) * last[-1]).long()

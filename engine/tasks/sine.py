@@ -11,7 +11,8 @@ from engine.tasks.episodes import Episodes, Examples, Part, Shape
 
 
 def wave(detail: Tensor, x: Tensor, sign: float) -> Tensor:
-    """amplitude · sin(frequency · x + sign · phase) at `x [T, n]` for `detail [T, 3]` (amplitude, phase, frequency)."""
+    """amplitude · sin(frequency · x + sign · phase) at `x [T, n]` for `detail [T, 3]` (amplitude, phase,
+    frequency)."""
     amplitude, phase, frequency = detail.unsqueeze(-1).unbind(1)
     return amplitude * torch.sin(frequency * x + sign * phase)
 
@@ -72,7 +73,7 @@ class Sine:
         query_x = _within(self.task.query_x, uniform(self._key(part, "query"), index, shape.queries))
         values = [support_x, wave(detail, support_x, self.sign), query_x, wave(detail, query_x, self.sign)]
         points = [v.unsqueeze(-1).to(self.device, self.dtype) for v in values]
-        return Episodes(*points, index=index, identity=identity, detail=detail)
+        return Episodes(points[0], points[1], points[2], points[3], index, identity, detail)
 
     def examples(self, index: Tensor) -> Examples:
         """Single points for joint training, `x [1, B, 1]`: example i is one point of its own wave.
@@ -88,4 +89,6 @@ class Sine:
         place = fraction[:, :1]
         x = torch.where(from_support, _within(self.task.support_x, place), _within(self.task.query_x, place))
         y = wave(self._waves("train", identity), x, self.sign)
-        return Examples(x.unsqueeze(0).to(self.device, self.dtype), y.unsqueeze(0).to(self.device, self.dtype))
+        return Examples(
+            x.unsqueeze(0).to(self.device, self.dtype), y.unsqueeze(0).to(self.device, self.dtype)
+        )

@@ -1,0 +1,194 @@
+"""Seconds per meta-iteration on this machine: the generic path against the plain loop over tasks.
+
+The plain loop is what a paper's own code does: one task after the other, PyTorch's own layers, one autograd
+graph through the inner loop. Both compute the same meta-gradient; the bench checks that before it times them.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from engine.adaptation import meta_gradient
+from engine.adaptation.heads import BIAS, WEIGHT
+from engine.data import data_folder
+from engine.devices import device_name, threads
+from engine.errors import RequestError
+from engine.learner import Learner
+from engine.models import Parameters
+from engine.presets.schema import Spec
+from engine.tasks import build_tasks
+from engine.tasks.episodes import Episodes
+from engine.train_job import memory_bytes
+
+
+class Workload(NamedTuple):
+    """A named setting: its name fixes the mathematics."""
+
+    name: str
+    ways: int
+    steps: int
+    queries: int
+    tasks: int
+    filters: int = 64
+    pooling: str = "max"
+
+
+WORKLOADS = (
+    Workload("omniglot-5way-1shot-1step-1query", 5, 1, 1, 32),
+    Workload("omniglot-5way-1shot-1step-15query", 5, 1, 15, 32),
+    Workload("omniglot-20way-1shot-5step-1query", 20, 5, 1, 16),
+    Workload("omniglot-20way-1shot-5step-15query", 20, 5, 15, 16),
+    Workload("omniglot-5way-1shot-1step-1query-strided", 5, 1, 1, 32, 64, "stride"),
+    Workload("omniglot-5way-1shot-1step-1query-strided-32filters", 5, 1, 1, 32, 32, "stride"),
+    Workload("sine-10shot-1step", 1, 1, 10, 25),
+)
+
+
+def _spec(workload: Workload) -> Spec:
+    training = {"tasks_per_batch": workload.tasks, "queries": workload.queries}
+    if workload.name.startswith("sine"):
+        return Spec.model_validate(
+            {"task": {"dataset": "sine"}, "model": {"name": "mlp", "norm": "none"}, "training": training}
+        )
+    # Drawn characters stand in for Omniglot's: a meta-iteration costs the same whatever the pixels are.
+    return Spec.model_validate(
+        {
+            "task": {"dataset": "glyphs", "ways": workload.ways},
+            "model": {"filters": workload.filters, "pooling": workload.pooling},
+            "adaptation": {"steps": workload.steps, "learning_rate": 0.4 if workload.steps == 1 else 0.1},
+            "training": training,
+        }
+    )
+
+
+def _plain_features(parameters: Parameters, x: Tensor, spec: Spec) -> Tensor:
+    if spec.model.name == "mlp":
+        for layer in range(1, len(spec.model.hidden) + 1):
+            x = functional.linear(
+                x, parameters[f"linear{layer}.weight"], parameters[f"linear{layer}.bias"]
+            ).relu()
+        return x
+    strided = spec.model.pooling == "stride"
+    for block in range(1, 5):
+        x = functional.conv2d(x, parameters[f"conv{block}.weight"], None, 2 if strided else 1, 1)
+        scale, shift = parameters[f"norm{block}.scale"], parameters[f"norm{block}.shift"]
+        x = functional.relu(functional.batch_norm(x, None, None, scale, shift, training=True))
+        x = x if strided else functional.max_pool2d(x, 2)
+    return x.flatten(1)
+
+
+def plain_loop(spec: Spec, meta_parameters: Parameters, episodes: Episodes) -> Parameters:
+    """Second-order MAML, one task after the other: the mean over tasks of ∂ query loss / ∂ initialisation."""
+    leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
+
+    def loss(parameters: Parameters, x: Tensor, y: Tensor) -> Tensor:
+        outputs = functional.linear(
+            _plain_features(parameters, x, spec), parameters[WEIGHT], parameters[BIAS]
+        )
+        return (
+            functional.mse_loss(outputs, y)
+            if spec.task.dataset == "sine"
+            else functional.cross_entropy(outputs, y)
+        )
+
+    total = {n: torch.zeros_like(p) for n, p in leaves.items()}
+    tasks = len(episodes.indices)
+    for task in range(tasks):
+        adapted = leaves
+        for _ in range(spec.adaptation.steps):
+            inner = loss(adapted, episodes.support_x[task], episodes.support_y[task])
+            gradients = torch.autograd.grad(inner, list(adapted.values()), create_graph=True)
+            rate = spec.adaptation.learning_rate
+            adapted = {n: p - rate * g for (n, p), g in zip(adapted.items(), gradients, strict=True)}
+        outer = loss(adapted, episodes.query_x[task], episodes.query_y[task])
+        for name, gradient in zip(leaves, torch.autograd.grad(outer, list(leaves.values())), strict=True):
+            total[name] += gradient / tasks
+    return total
+
+
+def _seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
+    """The median time of a call, over at least three calls and `least` seconds."""
+    work()
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < least:
+        begun = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begun)
+    return sorted(times)[len(times) // 2]
+
+
+def measure(workload: Workload, device: torch.device, least: float) -> list[dict[str, object]]:
+    """Rows for the loop and for the generic path, timed in turns.
+
+    Raises:
+        RuntimeError: the two disagree; then no timing means anything.
+    """
+    spec = _spec(workload)
+    torch.set_num_threads(threads(spec))
+    tasks = build_tasks(spec, data_folder(), device)
+    learner = Learner(spec, tasks, device)
+    index = torch.arange(workload.tasks)
+    rule, parameters = learner.training_rule(), learner.meta_parameters
+    episodes = tasks.episodes("train", index)
+
+    def generic() -> Parameters:
+        return meta_gradient(
+            rule, tasks.kind, parameters, tasks.episodes("train", index), True, False
+        ).gradient
+
+    def loop() -> Parameters:
+        return plain_loop(spec, parameters, tasks.episodes("train", index))
+
+    theirs, ours = plain_loop(spec, parameters, episodes), generic()
+    for name, gradient in theirs.items():
+        if (gradient - ours[name]).norm() > 0.02 * gradient.norm() + 1e-5:
+            raise RuntimeError(f"{workload.name}: the generic path and the plain loop disagree on {name}")
+    turns = [(_seconds(loop, device, least / 2), _seconds(generic, device, least / 2)) for _ in range(2)]
+    loop_seconds, generic_seconds = (min(column) for column in zip(*turns, strict=True))
+    memory = memory_bytes(str(device))
+    return [
+        _row(workload, "loop", loop_seconds, loop_seconds, memory),
+        _row(workload, "generic", generic_seconds, loop_seconds, memory),
+    ]
+
+
+def _row(
+    workload: Workload, path: str, seconds: float, loop_seconds: float, memory: int
+) -> dict[str, object]:
+    return {
+        "workload": workload.name,
+        "path": path,
+        "seconds_per_iteration": seconds,
+        "ratio_to_loop": loop_seconds / seconds,
+        "peak_bytes": memory,
+    }
+
+
+def main(options: Sequence[str]) -> int:
+    """Prints a row of JSON a line for every workload whose name holds the given text; `--device`,
+    `--seconds`.
+
+    Raises:
+        RequestError: no workload fits.
+    """
+    settings = dict(zip(options[::2], options[1::2], strict=False))
+    device = torch.device(device_name(settings.get("--device", "auto")))
+    wanted = settings.get("--workload", "")
+    chosen = [w for w in WORKLOADS if wanted in w.name]
+    if not chosen:
+        raise RequestError(
+            f'no workload is called "{wanted}"; there are {", ".join(w.name for w in WORKLOADS)}'
+        )
+    for workload in chosen:
+        for row in measure(workload, device, float(settings.get("--seconds", "3"))):
+            print(json.dumps(row), flush=True)
+    sys.stdout.flush()
+    return 0
