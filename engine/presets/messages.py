@@ -1,0 +1,128 @@
+"""What a wrong value or name is answered with: what was found, what is allowed, and the nearest right name."""
+
+import difflib
+import json
+import types
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+_WANTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "int_parsing_size": "a smaller whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "model_type": "a mapping of keys to values",
+    "model_attributes_type": "a mapping of keys to values",
+    "dict_type": "a mapping of keys to values",
+}
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name most like `name`, if one is alike."""
+    candidates = list(known)
+    lower = {candidate.lower(): candidate for candidate in reversed(candidates)}
+    matches = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.55)
+    return lower[matches[0]] if matches else None
+
+
+def suggestion(name: str, known: Iterable[str], what: str = "known") -> str:
+    """` (nearest: ways)`, or all that is known where nothing is near."""
+    candidates = list(known)
+    match = nearest(name, candidates)
+    return f" (nearest: {match})" if match else f" ({what}: {', '.join(candidates) or 'none'})"
+
+
+def shown(value: Any) -> str:
+    """A value as it would be written in YAML, cut short."""
+    if isinstance(value, tuple):
+        value = list(value)
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
+    """` of at least 0`, from a field's constraints."""
+    parts = []
+    for item in metadata:
+        if isinstance(item, FieldInfo):
+            parts.append(_bounds(item.metadata))
+        elif isinstance(item, annotated_types.Ge):
+            parts.append(f" of at least {item.ge}")
+        elif isinstance(item, annotated_types.Gt):
+            parts.append(f" above {item.gt}")
+        elif isinstance(item, annotated_types.Le):
+            parts.append(f" and at most {item.le}")
+    return "".join(parts)
+
+
+def allowed(annotation: Any) -> str:
+    """What a field of this type takes, in words."""
+    if get_origin(annotation) is Annotated:
+        inner, *metadata = get_args(annotation)
+        return allowed(inner) + _bounds(metadata)
+    if get_origin(annotation) is Literal:
+        return _one_of(get_args(annotation))
+    if get_origin(annotation) in (Union, types.UnionType):
+        return ", or ".join(allowed(arm) for arm in get_args(annotation) if arm is not types.NoneType)
+    if get_origin(annotation) is tuple:
+        items = get_args(annotation)
+        if items[-1] is Ellipsis:
+            inner = allowed(items[0])
+            return f"a list, each {inner}"
+        return f"{len(items)} numbers [low, high]"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        names = [field.alias or name for name, field in annotation.model_fields.items()]
+        return f"a mapping {{{', '.join(names)}}}"
+    return {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}[annotation]
+
+
+def _one_of(choices: tuple[Any, ...]) -> str:
+    texts = [str(choice) for choice in choices]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+
+
+def _simple(error: ErrorDetails) -> str | None:
+    """What is wrong by the kind of one error; None where the kind alone does not say it."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in _WANTED:
+        return f"must be {_WANTED[kind]}"
+    if kind == "greater_than_equal":
+        return f"must be at least {context['ge']}"
+    if kind == "greater_than":
+        return f"must be above {context['gt']}"
+    if kind == "less_than_equal":
+        return f"must be at most {context['le']}"
+    if kind == "too_short" and context.get("actual_length") == 0:
+        return "must not be empty"
+    return None
+
+
+def wrong_value(failure: ValidationError, annotation: Any, value: Any) -> tuple[tuple[str | int, ...], str]:
+    """(path within the value, `must be at least 0, found -1`) for a value that its field's type refused."""
+    errors = failure.errors(include_url=False)
+    if isinstance(value, str) and "|cuda" in str(errors[0].get("ctx", {}).get("pattern", "")):
+        return (), f'must be auto, cpu, mps, cuda or cuda:N, found "{value}"'
+    if len(errors) == 1 or all(isinstance(error["loc"][:1] and error["loc"][0], int) for error in errors):
+        text = _simple(errors[0])
+        if text is not None:
+            place = tuple(part for part in errors[0]["loc"] if isinstance(part, int))
+            return place, f"{text}, found {shown(errors[0]['input'])}"
+    return (), f"must be {allowed(annotation)}, found {shown(value)}"
+
+
+def unknown_key(path: str, section: str, keys: Mapping[str, Any], elsewhere: Iterable[str]) -> str:
+    """`task.wyas is not a key of task (nearest: ways)`; `elsewhere` holds the full paths of all keys."""
+    name = path.rpartition(".")[2]
+    same = [other for other in elsewhere if other.rpartition(".")[2] == name]
+    if nearest(name, keys) is None and same:
+        return f"{path} is not a key of {section} (nearest: {same[0]})"
+    return f"{path} is not a key of {section}{suggestion(name, keys, 'its keys')}"

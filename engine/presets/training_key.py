@@ -1,0 +1,125 @@
+"""What a training reads, as a key: two specs of one key share a training (contracts §3, reuse)."""
+
+import hashlib
+import json
+from typing import Any
+
+from engine.presets.overlay import validation_adaptation
+from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
+
+NUMERICS_VERSION = 1
+"""Raised whenever the engine's numbers change, so that no training from before is reused."""
+
+_MODEL_KEYS = {"conv4": ("filters", "pooling", "features", "norm"), "mlp": ("hidden", "norm"), "pixels": ()}
+_DATA_KEYS = ("dataset", "folder", "image_size", "channels")
+
+
+def training_key(spec: Spec) -> str:
+    """16 hex digits over everything that the spec's training reads, the seed apart."""
+    read = {"numerics": NUMERICS_VERSION, **training_reads(spec)}
+    text = json.dumps(read, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def training_reads(spec: Spec) -> dict[str, Any]:
+    """The values that training reads, effective ones where a key stands for another: plain and nested."""
+    reads: dict[str, Any] = {"outer": spec.outer.rule, "model": _model(spec.model), "data": _data(spec)}
+    if spec.outer.rule == "none":
+        return reads | {"initial_head": _initial_head(spec)}
+    reads |= {"optimizer": _optimizer(spec), "validation": _validation(spec)}
+    reads |= {"iterations": spec.training.iterations, "time_limit": spec.training.time_limit}
+    return reads | (_joint(spec) if spec.outer.rule == "joint" else _episodes(spec))
+
+
+def _model(model: Model) -> dict[str, Any]:
+    return {"name": model.name, **{name: getattr(model, name) for name in _MODEL_KEYS[model.name]}}
+
+
+def _data(spec: Spec) -> dict[str, Any]:
+    """The data that training draws from; for a model that is not trained, what its inputs look like."""
+    task = spec.task
+    if isinstance(task, ImageTask):
+        names: tuple[str, ...] = (
+            _DATA_KEYS if spec.outer.rule == "none" else (*_DATA_KEYS, "split", "rotations")
+        )
+    elif spec.outer.rule == "none":
+        names = ("dataset",)
+    else:
+        names = ("dataset", "amplitude", "phase", "frequency", "shift", "support_x", "query_x")
+    return {name: getattr(task, name) for name in names}
+
+
+def _initial_head(spec: Spec) -> Any:
+    """Outputs of the head that is initialised, if there is one."""
+    if spec.adaptation.rule != "gradient" or spec.adaptation.head != "learned":
+        return None
+    return (spec.training.ways or spec.task.ways) if isinstance(spec.task, ImageTask) else 1
+
+
+def _optimizer(spec: Spec) -> dict[str, Any]:
+    outer = spec.outer
+    read: dict[str, Any] = {
+        name: getattr(outer, name) for name in ("optimizer", "learning_rate", "schedule", "clip")
+    }
+    if outer.schedule in ("cosine", "linear"):
+        read["final_learning_rate"] = outer.final_learning_rate
+    if outer.schedule == "drops":
+        read["drops"] = outer.drops.model_dump(mode="json")
+    return read
+
+
+def _shape(spec: Spec) -> dict[str, int]:
+    """Ways, shots and queries of a training episode; one way for values."""
+    training, task = spec.training, spec.task
+    ways = (training.ways or task.ways) if isinstance(task, ImageTask) else 1
+    return {"ways": ways, "shots": training.shots or task.shots, "queries": training.queries or task.queries}
+
+
+def _joint(spec: Spec) -> dict[str, Any]:
+    """Joint training reads no episodes: how many examples there are in a batch, and where sines draw them."""
+    shape, training, task = _shape(spec), spec.training, spec.task
+    meta_batch = training.tasks_per_batch * shape["ways"] * (shape["shots"] + shape["queries"])
+    read: dict[str, Any] = {"examples": training.examples_per_batch or meta_batch}
+    if isinstance(task, SineTask):
+        read["tasks"] = training.tasks
+        if task.support_x != task.query_x:
+            read |= {"shots": shape["shots"], "queries": shape["queries"]}
+    return read
+
+
+def _episodes(spec: Spec) -> dict[str, Any]:
+    training, order = spec.training, spec.adaptation.order
+    plain_order = order if isinstance(order, int) else order.model_dump(mode="json")
+    adaptation = {**_gradient(spec.adaptation), "order": plain_order}
+    return {
+        **_shape(spec),
+        "tasks_per_batch": training.tasks_per_batch,
+        "tasks": training.tasks,
+        "adaptation": adaptation,
+    }
+
+
+def _validation(spec: Spec) -> dict[str, Any]:
+    """Validation chooses the best checkpoint, so what it reads counts."""
+    validation, task, adaptation = spec.training.validation, spec.task, validation_adaptation(spec)
+    ways = {"ways": task.ways} if isinstance(task, ImageTask) else {}
+    read: dict[str, Any] = {
+        "every": validation.every,
+        "episodes": validation.episodes,
+        "seed": spec.evaluation.seed,
+        **ways,
+        "shots": task.shots,
+        "queries": task.queries,
+        "adaptation": _gradient(adaptation) if adaptation.rule == "gradient" else {"rule": adaptation.rule},
+    }
+    if spec.model.name != "pixels" and spec.model.norm == "batch":
+        read["statistics"] = spec.evaluation.statistics
+    return read
+
+
+def _gradient(adaptation: Adaptation) -> dict[str, Any]:
+    """What gradient steps read; memory switches change no number."""
+    names = ["rule", "steps", "learning_rate", "parameters", "head", "loss_reduction"]
+    if adaptation.head == "stored":
+        names.append("new_head")
+    return {name: getattr(adaptation, name) for name in names}
