@@ -72,7 +72,8 @@ def seed_quantile(seeds: int) -> float:
 def _half_width(array: np.ndarray, quantile: float) -> float | None:
     if array.size < 2:
         return None
-    return float(quantile * array.std(ddof=1) / sqrt(array.size))
+    with np.errstate(invalid="ignore"):
+        return float(quantile * array.std(ddof=1) / sqrt(array.size))
 
 
 def _vector(values: ArrayLike) -> np.ndarray:

@@ -65,7 +65,9 @@ def _invoke(arguments: Sequence[str]) -> int:
     from tui.parameters import read_texts_plainly
 
     # Some versions of typer ship a copy of click: its exceptions are reached through one that typer exports.
-    base = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+    base: type[Exception] = next(
+        kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+    )
     read_texts_plainly()
     command = typer.main.get_command(app)
     try:

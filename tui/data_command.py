@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from tui import options as given
-from tui.output import columns, emit, emit_json, say, terminal_width
+from tui.output import columns, emit, emit_json, say, terminal_width, wrap
 
 app = typer.Typer(help="List data sets, fetch them, check their files.", rich_markup_mode=None)
 
@@ -45,13 +45,12 @@ def list_(json: given.Json = False, data_dir: given.DataDir = None) -> int:
         emit_json(described)
         return 0
     width = terminal_width()
-    rows = [[d["name"], "here" if d["present"] else "missing", d["summary"]] for d in described]
+    rows = [[str(d["name"]), "here" if d["present"] else "missing", str(d["summary"])] for d in described]
     emit(columns(["data set", "", "what it is"], rows, width=width))
     emit("")
     for item in described:
-        emit(f"{item['name']}: {item['where'] if item['present'] else item['detail']}")
-        if not item["present"]:
-            emit(f"  to get it: {item['how']}")
+        line = f"{item['name']}: {item['where']}" if item["present"] else str(item["detail"])
+        emit(wrap(line, width, "  "))
     return 0
 
 

@@ -67,9 +67,8 @@ def _torch() -> list[Check]:
 
 
 def _threads() -> Check:
-    from engine.devices import threads
-
-    return _check("threads", True, f"{threads()} for a training on the cpu, of {os.cpu_count()} cores")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return _check("threads", True, f"{cores} cores to train on, of {os.cpu_count()}")
 
 
 def _slots() -> Check:
@@ -108,8 +107,7 @@ def _data(data_folder: Path) -> list[Check]:
         if name == "folder":
             continue
         found = inspect(ImageTask.model_validate({"dataset": name}), data_folder)
-        detail = found.detail if found.present else f"{found.detail}; {found.how}"
-        checks.append(_check(f"data: {name}", found.present, detail, needed=False))
+        checks.append(_check(f"data: {name}", found.present, found.detail, needed=False))
     return checks
 
 

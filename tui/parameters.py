@@ -20,7 +20,7 @@ def read_texts_plainly() -> None:
         kind = descriptor.annotation
         return PlainReader(kind) if kind in (str, Path, bool, list[str]) else usual(descriptor)
 
-    typer.core.build_runtime_param = build  # type: ignore[attr-defined]
+    typer.core.build_runtime_param = build
 
 
 class PlainReader:

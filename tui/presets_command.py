@@ -141,7 +141,8 @@ def _show_merged(task: str, algorithm: str, budget: str, overrides: tuple[str, .
     if json:
         emit_json({"spec": spec, "layers": dict(resolved.layers)})
         return 0
-    rows = [[path, value, resolved.layers.get(path, "")] for path, value in _leaves(spec, "")]
+    leaves = [leaf for leaf in _leaves(spec, "") if leaf[0] in resolved.layers]
+    rows = [[path, value, resolved.layers[path]] for path, value in leaves]
     emit(columns(["path", "value", "from"], rows))
     return 0
 

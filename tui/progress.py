@@ -67,7 +67,7 @@ class PlainLines:
             found = test.progress()
             if found is not None:
                 phase, done, total = found
-                self._say(f"test {test.id}", phase, f"{test.label}: {phase} {done:,} of {total:,}", True)
+                self._say(f"test {test.id}", phase, _test_line(test.label, phase, done, total), True)
 
     def _say(self, key: str, state: str, line: str, moving: bool) -> None:
         before, at = self._said.get(key, ("", 0.0))
@@ -115,7 +115,9 @@ class LiveLines:
             key = f"test {test.id}"
             if found is not None:
                 phase, done, total = found
-                self._draw(key, test.label, phase, done, max(1, total), f"{done:,}/{total:,}")
+                self._draw(
+                    key, test.label, phase, done, max(1, total), f"{done:,}/{total:,}" if total else ""
+                )
             elif key in self._tasks:
                 self._progress.remove_task(self._tasks.pop(key))
 
@@ -125,6 +127,10 @@ class LiveLines:
         self._progress.update(
             self._tasks[key], completed=done, total=total, state=plain(state), words=plain(words)
         )
+
+
+def _test_line(label: str, phase: str, done: int, total: int) -> str:
+    return f"{label}: {phase} {done:,} of {total:,}" if total else f"{label}: {phase}"
 
 
 def _words(view: RunView) -> str:

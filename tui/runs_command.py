@@ -140,7 +140,8 @@ def remove(
 
     folder = _folder(runs_dir)
     if undo:
-        for text in runs or [None]:
+        wanted: list[str | None] = list(runs) if runs else [None]
+        for text in wanted:
             emit(undo_remove(folder, text).id)
         return 0
     if not runs:

@@ -99,7 +99,7 @@ def _body(table: Table, notes: _Notes) -> tuple[list[str], list[list[str]]]:
     found: list[tuple[str, list[str]]] = [
         ("", [row["label"] for row in rows]),
         ("before", [_mean(row, "before", table) for row in rows]),
-        ("after", [_after(row, table) for row in rows]),
+        ("after (steps)", [_after(row, table) for row in rows]),
         (against, [_against(row, table) for row in rows]),
     ]
     for step in steps:
@@ -117,7 +117,7 @@ def _body(table: Table, notes: _Notes) -> tuple[list[str], list[list[str]]]:
 
 
 def _says_something(heading: str, column: Sequence[str]) -> bool:
-    return bool(heading) and (heading == "after" or any(cell != MISSING for cell in column))
+    return bool(heading) and (heading.startswith("after") or any(cell != MISSING for cell in column))
 
 
 def _selected(table: Table) -> list[int]:
@@ -249,7 +249,13 @@ def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
         elif key == "time_limit":
             parts.append(f"training ended after {duration(value)}")
         elif key in ("ways", "shots", "queries"):
-            parts.append(f"{value} {name}")
+            parts.append(
+                f"{value} {name if value != 1 else name.removesuffix('s').replace('querie', 'query')}"
+            )
+        elif key == "model":
+            parts.append(f"{value} model")
+        elif key == "checkpoint":
+            parts.append(f"checkpoint {value}")
         elif value is True:
             parts.append(name)
         elif value is not False:

@@ -110,7 +110,10 @@ def _read_spec(text: str, options: Any) -> Any:
     path = Path(text).expanduser()
     if path.suffix not in (".yaml", ".yml"):
         raise RequestError(f"kshot train {text}: name an algorithm too; kshot algorithms lists them")
-    return load_spec(path, overrides=options.overrides, seed=options.seed, device=options.device)
+    laid_over = [*options.overrides]
+    laid_over += [] if options.seed is None else [f"seed={options.seed}"]
+    laid_over += [] if options.device is None else [f"device={options.device}"]
+    return load_spec(path, overrides=laid_over)
 
 
 def _report(item: Any) -> dict[str, Any]:

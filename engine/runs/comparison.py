@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.data import check_task_fits
+from engine.data import check_task_fits, image_shape
 from engine.errors import RequestError
-from engine.presets import Comparison, Row, Spec, load_comparison, resolve, training_key
-from engine.presets.schema import ImageTask
+from engine.presets import Comparison, Row, Spec, load_comparison, load_preset, resolve, training_key
+from engine.presets.schema import ImageTask, SineTask
 from engine.runs.reuse import find_reusable
 from engine.runs.store import Run
 
@@ -204,7 +204,7 @@ class _Resolver:
 
     def spec(self, task: str, row: Row, statistics: str | None = None) -> Spec:
         """The row's spec for training on that task."""
-        texts = self.overrides.of(row)
+        texts = [text for text in self.overrides.of(row) if not self._elsewhere(text, task)]
         if statistics is not None and not self._names_statistics(row):
             texts = [*texts, f"evaluation.statistics={statistics}"]
         return resolve(
@@ -249,10 +249,23 @@ class _Resolver:
         )
         return shared
 
+    def _elsewhere(self, text: str, task: str) -> bool:
+        """Whether a --set is for the other kind of task, of which the comparison has one too."""
+        if len({_is_sine(name) for name in self.comparison.tasks}) < 2:
+            return False
+        path = text.partition("=")[0].strip().split(".")
+        kinds = (ImageTask, SineTask) if _is_sine(task) else (SineTask, ImageTask)
+        foreign = set(kinds[0].model_fields) - set(kinds[1].model_fields)
+        return len(path) > 1 and path[0] == "task" and path[1] in foreign
+
     def _names_statistics(self, row: Row) -> bool:
         section = row.set.get("evaluation")
         nested = isinstance(section, Mapping) and "statistics" in section
         return nested or "evaluation.statistics" in {**row.set, **self.overrides.said(row)}
+
+
+def _is_sine(task: str) -> bool:
+    return bool(load_preset("tasks", task).content["task"].get("dataset") == "sine")
 
 
 def _scope(text: str) -> tuple[str | None, str]:
@@ -266,11 +279,7 @@ def _shape(spec: Spec) -> str:
     """What a model's input depends on, as text."""
     if not isinstance(spec.task, ImageTask):
         return "numbers"
-    from engine.data import DATASETS
-
-    dataset = DATASETS.get(spec.task.dataset)
-    size = spec.task.image_size or (dataset.image_size if dataset else None)
-    channels = spec.task.channels or (dataset.channels if dataset else None)
+    size, channels = image_shape(spec.task)
     return f"{channels} x {size} x {size}"
 
 

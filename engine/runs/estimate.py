@@ -115,7 +115,7 @@ def _seconds_an_iteration(spec: Spec) -> float:
         cost = ((10 if second else 3) * steps * support + 3 * query) * operations
         passes += (6 if second else 3) * steps
     device = device_name(spec.device)
-    rate = OPERATIONS_PER_THREAD * threads() if device == "cpu" else OPERATIONS_ON_DEVICE
+    rate = OPERATIONS_PER_THREAD * threads(spec) if device == "cpu" else OPERATIONS_ON_DEVICE
     return cost / rate + passes * SECONDS_PER_PASS
 
 

@@ -4,9 +4,7 @@ The classes here look and ask; they print nothing. Call `poll` every few tenths 
 """
 
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +16,11 @@ from engine.presets import Spec, spec_to_dict
 from engine.presets.schema import ImageTask
 from engine.runs.comparison import Plan, PlannedRow, Training
 from engine.runs.control import ask
+from engine.runs.processes import resume_run, spawn, start_worker
 from engine.runs.reports import RowRuns, table
-from engine.runs.results import evaluation_id, pending_requests, read_result, write_request
+from engine.runs.results import evaluation_id, pending_requests, read_result, withdraw_request, write_request
 from engine.runs.status import Status, read_status
-from engine.runs.store import Run, create_run, resume_run, start_worker
+from engine.runs.store import Run, create_run
 
 ACTIVE = ("queued", "starting", "running")
 
@@ -94,8 +93,7 @@ class Test:
     checkpoint: str | None = None
     result: dict[str, Any] | None = None
     error: str | None = None
-    worker: "subprocess.Popen[bytes] | None" = None
-    reused: bool = False
+    handed_over: bool = False
 
     @property
     def done(self) -> bool:
@@ -103,26 +101,26 @@ class Test:
         return self.result is not None or self.error is not None
 
     def progress(self) -> tuple[str, int, int] | None:
-        """The phase, and how much of how much is done, while an evaluation worker is at it."""
+        """The phase, and how much of how much is done (0 of 0 before a worker is at it); None when over."""
         if self.id is None or self.done:
             return None
         try:
             value = json.loads((self.run.results / f".{self.id}.progress").read_text())
             return str(value["phase"]), int(value["done"]), int(value["total"])
         except (OSError, ValueError, KeyError, TypeError):
-            return None
+            return "waiting to be tested", 0, 0
 
 
 class Tests:
-    """Evaluations asked of background workers by request files, and their answers."""
+    """Evaluations asked by request files of one background worker at a time, and their answers."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
         self.tests: list[Test] = []
+        self.worker: subprocess.Popen[bytes] | None = None
 
     def request(self, tests: Iterable[Test]) -> None:
-        """Takes up these tests: what is answered already is read, the rest goes to one new worker."""
-        asked = []
+        """Takes up these tests: what is answered already is read, the rest is asked."""
         for test in tests:
             self.tests.append(test)
             test.checkpoint = tested_checkpoint(test.run, read_status(test.run))
@@ -136,29 +134,30 @@ class Tests:
                 _error_path(test).unlink(missing_ok=True)
                 request = {"kind": "evaluate", "id": test.id, "spec": spec_to_dict(test.spec)}
                 write_request(test.run, test.id, request | {"checkpoint": test.checkpoint})
-                asked.append(test)
-            else:
-                test.reused = True
-        if asked:
-            worker = start_evaluation([test.run for test in asked], self.data_dir)
-            for test in asked:
-                test.worker = worker
 
     def poll(self) -> None:
-        """Looks for answers; a worker that ended without one is an error of its tests."""
+        """Looks for answers, and starts a worker where there are questions and none is at them.
+
+        A test that was there when a worker began, and is unanswered when that ends, has an error.
+        """
+        # Asked before answers are looked for: a worker that ends just after its last answer is no error.
+        ended = self.worker.poll() if self.worker is not None else None
         for test in self.tests:
-            if test.done or test.id is None:
-                continue
-            # Asked before the answer is looked for: one that ends just after answering is no error.
-            ended = test.worker.poll() if test.worker is not None else None
-            test.result = read_result(test.run, test.id)
-            if test.result is not None:
-                continue
-            error = _error_path(test)
-            if error.exists():
-                test.error = error.read_text(errors="replace").strip() or "the evaluation failed"
-            elif ended is not None:
-                test.error = f"the evaluation ended with code {ended}; see {test.run.log_path}"
+            if not test.done and test.id is not None:
+                test.result = read_result(test.run, test.id)
+                error = _error_path(test)
+                if test.result is None and error.exists():
+                    test.error = error.read_text(errors="replace").strip() or "the test failed"
+        if ended is not None:
+            for test in self.tests:
+                if not test.done and test.handed_over:
+                    test.error = f"the test's process ended with code {ended}; see {test.run.log_path}"
+            self.worker = None
+        waiting = [test for test in self.tests if not test.done]
+        if waiting and self.worker is None:
+            self.worker = start_evaluation([test.run for test in waiting], self.data_dir)
+            for test in waiting:
+                test.handed_over = True
 
     @property
     def done(self) -> bool:
@@ -166,12 +165,12 @@ class Tests:
         return all(test.done for test in self.tests)
 
     def cancel(self) -> None:
-        """Ends the workers started here; unanswered requests are withdrawn."""
+        """Ends the worker; unanswered requests are withdrawn."""
+        if self.worker is not None and self.worker.poll() is None:
+            self.worker.terminate()
         for test in self.tests:
-            if test.worker is not None and test.worker.poll() is None:
-                test.worker.terminate()
             if not test.done and test.id is not None:
-                (test.run.requests / f"{test.id}.json").unlink(missing_ok=True)
+                withdraw_request(test.run, test.id)
 
 
 @dataclass
@@ -225,7 +224,7 @@ class Execution:
         )
         spec = rows[0].tests[task][0]
         images = isinstance(spec.task, ImageTask)
-        protocol = {
+        protocol: dict[str, Any] = {
             "episodes": spec.evaluation.episodes,
             "statistics": spec.evaluation.statistics,
             "budget": self.plan.options.budget,
@@ -298,21 +297,11 @@ def tested_checkpoint(run: Run, status: Status) -> str | None:
 def start_evaluation(runs: Sequence[Run], data_dir: Path) -> "subprocess.Popen[bytes]":
     """One detached worker that answers these runs' pending requests; what it says goes to the first's log."""
     folders = list(dict.fromkeys(str(run.path) for run in runs if pending_requests(run)))
-    command = [sys.executable, "-P", "-m", "engine.worker", "evaluate", *folders]
-    environment = {**os.environ, "KSHOT_DATA": str(data_dir)}
     try:
-        with runs[0].log_path.open("ab") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
+        return spawn(["evaluate", *folders], runs[0].log_path, data_dir)
     except OSError as error:
         raise RequestError(
-            f"{runs[0].log_path}: {error.strerror}; the run's folder has to be writable"
+            f"cannot start a worker to test {runs[0].id}: {error.strerror or error}"
         ) from error
 
 

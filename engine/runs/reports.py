@@ -55,7 +55,7 @@ def table(
     if results:
         metric, higher_is_better = results[0]["metric"], bool(results[0]["higher_is_better"])
     reference = next((row for row in rows if row.label == baseline), None)
-    shared = _shared([result.get("protocol", {}) for result in results])
+    shared = _shared([result_protocol(result) for result in results])
     return {
         "task": task,
         "metric": metric,
@@ -75,12 +75,19 @@ def evaluation_report(run_id: str, result: Result) -> dict[str, Any]:
         "algorithm": result["algorithm"],
         "metric": result["metric"],
         "higher_is_better": result["higher_is_better"],
-        "protocol": dict(result.get("protocol", {})),
+        "protocol": result_protocol(result),
         "episodes": len(_episodes_at(result, result["after_step"])),
         "checkpoint_step": result.get("checkpoint_step"),
         "chosen": result.get("chosen"),
         **means,
     }
+
+
+def result_protocol(result: Result) -> dict[str, Any]:
+    """The protocol of a result with its split in front, less the training seed, which a row has beside it."""
+    split = f"{result['split']} ({result['split_hash'][:5]})" if result.get("split") else None
+    protocol = {key: value for key, value in result.get("protocol", {}).items() if key != "seed"}
+    return {"split": split, **protocol} if split else protocol
 
 
 def verdict(difference: Mapping[str, Any] | None, higher_is_better: bool) -> str | None:
@@ -117,7 +124,7 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
         "error": row.error,
     }
     if first:
-        protocol = _shared([result.get("protocol", {}) for result in results.values()])
+        protocol = _shared([result_protocol(result) for result in results.values()])
         report["protocol"] = {key: value for key, value in protocol.items() if key not in shared}
         report |= _means(list(results.values()))
     if reference is not None and reference is not row:
