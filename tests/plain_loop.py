@@ -98,7 +98,7 @@ def plain_meta_gradient(
     """
     shared = {name: p.clone().requires_grad_() for name, p in meta_parameters.items()}
     losses, support_losses, norms, states = [], [], [], []
-    for t in range(len(episodes.index)):
+    for t in range(len(episodes.indices)):
         support_x, support_y = episodes.support_x[t], episodes.support_y[t]
         start = dict(shared)
         if adaptation.head == "means":
