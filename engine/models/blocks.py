@@ -29,7 +29,7 @@ WHOLE_BATCH = BatchStatistics()
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """An affine map of `x [T, B, I]`: `weight [O, I]` or `[T, O, I]`, `bias [O]` or `[T, O]` give `[T, B, O]`."""
+    """`x [T, B, I]`, weight `[O, I]` or `[T, O, I]` and bias `[O]` or `[T, O]` give `[T, B, O]`."""
     if weight.dim() == 2 and bias.dim() == 1:
         return functional.linear(x, weight, bias)
     weight = weight if weight.dim() == 3 else weight.expand(x.shape[0], *weight.shape)

@@ -3,6 +3,7 @@ tasks."""
 
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,7 +48,7 @@ class ImageEpisodes:
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
-        self.images = torch.from_numpy(packed.images[:]).to(device)
+        self.images = torch.from_numpy(np.array(packed.images)).to(device)
         self.input_shape: tuple[int, ...] = tuple(self.images.shape[1:])
         self.split, self.split_hash, self.notes = packed.split, packed.split_hash, packed.notes
         self.rotations, self.shapes, self.tasks = rotations, shapes, tasks
