@@ -97,7 +97,7 @@ def digest_of(images: np.ndarray) -> str:
 def write_pack(path: Path, supply: Supply, tell: Callable[[float], None]) -> None:
     """Pack a supply's images and remove older packs of the same place.
 
-    Another process that packs the same is waited for and its pack taken. Raises OSError where the cache cannot
+    Another process that packs the same is waited for, its pack taken. Raises OSError where the cache cannot
     be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -72,8 +72,25 @@ def load_images(
     """
     split = split_of(task)
     supply = supply_of(task, _folder(data_dir))
-    path = pack_path(task.dataset, supply)
+    classes, parts = _divided(
+        task, data_dir
+    )  # before anything is packed: an incomplete data set is refused here
     tell = _teller(f"packing {task.dataset} into the cache", progress)
+    images, digest, notes = _packed(pack_path(task.dataset, supply), supply, tell)
+    return PackedImages(
+        images=images,
+        parts=_parts(classes, parts),
+        split=split,
+        split_hash=_hash_of(split, classes, parts),
+        images_hash=digest,
+        notes=notes,
+    )
+
+
+def _packed(
+    path: Path, supply: Supply, tell: Callable[[float], None]
+) -> tuple[np.ndarray, str, tuple[str, ...]]:
+    """Images, their digest and notes: from the pack, made where it is missing, or in memory."""
     found = open_pack(path, supply.key)
     reason = "what was written differs"
     if found is None:
@@ -84,21 +101,10 @@ def load_images(
             reason = error.strerror or str(error)
     if found is None:
         images = np.concatenate(list(supply.chunks()))
-        header = None
-        notes = (*supply.notes(), f"held in memory: the cache {path.parent} cannot be used ({reason})")
-        classes: Classes = supply.classes()
-    else:
-        images, header = found
-        notes, classes = header.notes, header.classes
-    parts = divide(task.dataset, split, classes)
-    return PackedImages(
-        images=images,
-        parts=_parts(classes, parts),
-        split=split,
-        split_hash=_hash_of(split, classes, parts),
-        images_hash=header.digest if header else digest_of(images),
-        notes=notes,
-    )
+        note = f"held in memory: the cache {path.parent} cannot be used ({reason})"
+        return images, digest_of(images), (*supply.notes(), note)
+    images, header = found
+    return images, header.digest, header.notes
 
 
 def _divided(task: ImageTask, data_dir: Path | None) -> tuple[Classes, Parts]:

@@ -49,17 +49,20 @@ class Source:
         Raises RequestError for a broken archive, a member outside it, a file that is no image, an empty
         class.
         """
-        named = self._zipped() if _is_file(self.path) else self._in_folder()
+        self._refuse_empty()
+        named = [(name, _parts(name), size) for name, size in self._named()]
+        named = [(name, path, size) for name, path, size in named if not _is_junk(path)]
+        top = self._repeated_top([path for _, path, _ in named if _is_image(path)])
         members = []
-        for name, size in named:
-            inside = self._inside(name)
-            if inside is None:
+        for name, path, size in named:
+            class_name = self._class_of(name, path, top)
+            if class_name is None:
                 continue
             if size > FILE_LIMIT:
                 raise RequestError(
                     f"{self.path}: {name} has {size:,} bytes; an image may have at most {FILE_LIMIT:,}"
                 )
-            members.append(Member(str(inside.parent), name, size))
+            members.append(Member(class_name, name, size))
         members.sort(key=lambda member: (member.class_name, member.name))
         return members
 
@@ -99,38 +102,63 @@ class Source:
                     ) from error
             return self._archive
 
-    def _zipped(self) -> Iterator[tuple[str, int]]:
+    def _named(self) -> Iterator[tuple[str, int]]:
+        """Name and bytes of every file."""
+        if not _is_file(self.path):
+            for path in _walk(self.path):
+                yield path.relative_to(self.path).as_posix(), path.stat().st_size
+            return
         for info in self._open().infolist():
-            name = PurePosixPath(info.filename.replace("\\", "/"))
-            if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
-                raise RequestError(
-                    f"{self.path}: the member {info.filename!r} points outside the archive; refused"
-                )
+            inside = _parts(info.filename)
+            if (
+                inside.is_absolute()
+                or ".." in inside.parts
+                or (inside.parts and inside.parts[0].endswith(":"))
+            ):
+                raise RequestError(f"{self.path}: {info.filename!r} points outside the archive; refused")
             if not info.is_dir():
                 yield info.filename, info.file_size
 
-    def _in_folder(self) -> Iterator[tuple[str, int]]:
-        for path in _walk(self.path):
-            yield path.relative_to(self.path).as_posix(), path.stat().st_size
-        for folder in sorted(self.path.iterdir()):
-            if folder.is_dir() and not folder.name.startswith(".") and next(_walk(folder), None) is None:
-                raise RequestError(f"{folder} is an empty class; place images in it or remove it")
+    def _refuse_empty(self) -> None:
+        if _is_file(self.path):
+            files = {parent for name, _ in self._named() for parent in _parts(name).parents}
+            folders = [_parts(info.filename) for info in self._open().infolist() if info.is_dir()]
+            empty = next((folder for folder in folders if folder not in files), None)
+        else:
+            empty = next(_empty_folders(self.path), None)
+        if empty is not None:
+            raise RequestError(f"{self.path}: the class {empty} is empty; place images in it or remove it")
 
-    def _inside(self, name: str) -> PurePosixPath | None:
-        """The member's path below the repeated top folder; None for what is no part of the data set."""
-        path = PurePosixPath(name.replace("\\", "/"))
-        if path.parts[0] == "__MACOSX" or path.name.startswith(".") or path.name.lower() in _IGNORED:
+    def _repeated_top(self, images: list[PurePosixPath]) -> int:
+        """1 where all images lie in one folder more, named as the source is; 0 otherwise.
+
+        A class may be named as the source is too: CIFAR-FS has a class `train` in its part train.
+        """
+        inside = all(path.parts[0] in self.repeated for path in images)
+        return int(inside and any(len(path.parts) > 2 for path in images))
+
+    def _class_of(self, name: str, path: PurePosixPath, top: int) -> str | None:
+        """The class of a file; None for a README or a licence beside the classes."""
+        folders = path.parts[top:-1]
+        if not folders and not _is_image(path):
             return None
-        if path.parts[0] in self.repeated:
-            path = PurePosixPath(*path.parts[1:])
-        is_image = path.suffix.lower() in IMAGE_SUFFIXES
-        if len(path.parts) < 2:
-            if is_image:
-                raise RequestError(f"{self.path}: {name} lies in no class folder; CLASS/IMAGE is expected")
-            return None  # a README or licence beside the classes
-        if not is_image:
+        if not folders:
+            raise RequestError(f"{self.path}: {name} lies in no class folder; CLASS/IMAGE is expected")
+        if not _is_image(path):
             raise RequestError(f"{self.path}: {name} is no image; a class folder may hold images alone")
-        return path
+        return "/".join(folders)
+
+
+def _parts(name: str) -> PurePosixPath:
+    return PurePosixPath(name.replace("\\", "/"))
+
+
+def _is_image(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def _is_junk(path: PurePosixPath) -> bool:
+    return path.parts[0] == "__MACOSX" or path.name.startswith(".") or path.name.lower() in _IGNORED
 
 
 def _is_file(path: Path) -> bool:
@@ -140,6 +168,13 @@ def _is_file(path: Path) -> bool:
 def _stamp(path: Path, name: str) -> list[str | int]:
     facts = path.stat()
     return [name, facts.st_size, facts.st_mtime_ns]
+
+
+def _empty_folders(folder: Path) -> Iterator[PurePosixPath]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if not folders and all(name.startswith(".") for name in files):
+            yield PurePosixPath(Path(parent).relative_to(folder).as_posix())
 
 
 def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:

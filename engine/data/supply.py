@@ -127,7 +127,7 @@ class Files:
     def chunks(self) -> Iterator[np.ndarray]:
         jobs = (
             (source, members[first : first + _IMAGES_A_JOB])
-            for (_, source), members in zip(self._sources(), self._listing().values(), strict=True)
+            for source, members in self.listed()
             for first in range(0, len(members), _IMAGES_A_JOB)
         )
         threads = min(8, os.cpu_count() or 1)
@@ -143,6 +143,11 @@ class Files:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def listed(self) -> list[tuple[Source, list[Member]]]:
+        """Each source with its members."""
+        listing = self._listing()
+        return [(source, listing[group]) for group, source in self._sources()]
 
     def _decode(self, source: Source, members: list[Member]) -> np.ndarray:
         return np.stack(
