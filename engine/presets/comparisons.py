@@ -12,13 +12,13 @@ from engine.presets.layers import expanded, leaves
 from engine.presets.messages import shown, suggestion
 from engine.presets.source import Source
 
-_KEYS = ("summary", "paper", "family", "tasks", "rows", "baseline", "seeds", "set")
+_KEYS = ("summary", "paper", "tasks", "rows", "baseline", "seeds", "set")
 _ROW_KEYS = ("algorithm", "label", "set", "test_on")
 
 
 @dataclass(frozen=True)
 class Row:
-    """An algorithm in a comparison. `set` by dotted path; `test_on` names tasks where they are not the trained one."""
+    """An algorithm in a comparison. `set` is by dotted path; `test_on` names other tasks to test."""
 
     algorithm: str
     label: str = ""

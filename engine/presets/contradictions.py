@@ -14,7 +14,7 @@ SMALLEST_POOLED = 16
 
 
 class Contradiction(NamedTuple):
-    """Why a spec makes no sense, and the keys whose places are worth naming."""
+    """Why a spec makes no sense, and the keys it lies between."""
 
     reason: str
     keys: tuple[str, ...]
@@ -53,7 +53,7 @@ def _task(spec: Spec) -> Iterator[Contradiction]:
             low, high = getattr(task, name)
             if low > high:
                 key = f"task.{name}"
-                yield Contradiction(f"{key} must be [low, high], found [{low:g}, {high:g}]", (key,))
+                yield Contradiction(f"{key} must rise from low to high, found [{low:g}, {high:g}]", (key,))
         if spec.training.ways is not None:
             yield Contradiction("training.ways: a sine task has no classes", ("training.ways",))
         return
@@ -75,8 +75,11 @@ def _model(spec: Spec) -> Iterator[Contradiction]:
         return
     too_small = task.image_size is not None and task.image_size < SMALLEST_POOLED
     if model.name == "conv4" and model.pooling == "max" and too_small:
-        reason = f"task.image_size {task.image_size} leaves nothing after conv4's four poolings: at least {SMALLEST_POOLED}"
-        yield Contradiction(f"{reason}, or model.pooling stride", ("task.image_size", "model.pooling"))
+        reason = f"task.image_size {task.image_size} is too small for conv4's four poolings"
+        yield Contradiction(
+            f"{reason}: at least {SMALLEST_POOLED}, or model.pooling stride",
+            ("task.image_size", "model.pooling"),
+        )
 
 
 def _training_rule(spec: Spec) -> Iterator[Contradiction]:
@@ -99,6 +102,9 @@ def _training_rule(spec: Spec) -> Iterator[Contradiction]:
         yield Contradiction(
             "model.name pixels has no parameters that outer.rule joint could train", ("model.name",)
         )
+    if spec.model.name == "pixels" and rule == "gradient" and spec.adaptation.parameters in ("all", "body"):
+        reason = "model.name pixels has no body to adapt: adaptation.parameters must be head"
+        yield Contradiction(reason, ("model.name", "adaptation.parameters"))
     if outer == "meta-gradient" and rule == "gradient":
         yield from _meta_learned(spec)
 
@@ -109,21 +115,19 @@ def _meta_learned(spec: Spec) -> Iterator[Contradiction]:
     if head == "stored" and spec.training.tasks is None:
         reason = "adaptation.head stored keeps a head for each task of a finite set: it needs training.tasks"
         yield Contradiction(reason, ("adaptation.head", "training.tasks"))
-    starts_at_zero = head == "zero" or (head == "stored" and adaptation.new_head == "zero")
+    starts_at_zero = head_at_zero(adaptation)
     if starts_at_zero and adaptation.parameters == "body":
-        reason = f"adaptation.head {head} starts at zero and adaptation.parameters body never moves it: nothing is learned"
+        reason = f"adaptation.head {head} starts at zero, where adaptation.parameters body keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.parameters"))
     elif starts_at_zero and adaptation.steps == 0:
-        reason = (
-            f"adaptation.head {head} starts at zero and adaptation.steps 0 never moves it: nothing is learned"
-        )
+        reason = f"adaptation.head {head} starts at zero, where adaptation.steps 0 keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.steps"))
     if spec.model.name == "pixels" and head != "learned":
-        reason = f"model.name pixels with adaptation.head {head} has nothing to meta-learn; the head may be learned"
+        reason = f"model.name pixels with adaptation.head {head} has nothing to meta-learn; use learned"
         yield Contradiction(reason, ("model.name", "adaptation.head"))
     ways = spec.training.ways
     if isinstance(spec.task, ImageTask) and ways not in (None, spec.task.ways) and head == "learned":
-        reason = f"training.ways {ways} and task.ways {spec.task.ways} cannot share a learned head: another adaptation.head"
+        reason = f"training.ways {ways} and task.ways {spec.task.ways} cannot share a learned head"
         yield Contradiction(reason, ("training.ways", "task.ways"))
 
 
@@ -155,7 +159,8 @@ def _outer(spec: Spec) -> Iterator[Contradiction]:
         )
         yield Contradiction(reason, ("adaptation.order", "adaptation.order.from", "outer.rule"))
     if outer.schedule in ("cosine", "linear") and outer.final_learning_rate > outer.learning_rate:
-        reason = f"outer.final_learning_rate {outer.final_learning_rate:g} lies above outer.learning_rate {outer.learning_rate:g}"
+        rates = f"{outer.final_learning_rate:g} lies above outer.learning_rate {outer.learning_rate:g}"
+        reason = f"outer.final_learning_rate {rates}"
         yield Contradiction(reason, ("outer.final_learning_rate", "outer.learning_rate"))
     if outer.schedule == "drops" and list(outer.drops.at) != sorted(set(outer.drops.at)):
         yield Contradiction("outer.drops.at must rise from drop to drop", ("outer.drops.at",))
@@ -189,7 +194,7 @@ def _use(
     for problem in _head_start(spec, adaptation, phase):
         yield Contradiction(problem, keys("head", "rule"))
     if adaptation.rule == "none" and adaptation.head != "learned":
-        reason = f"rule none in {phase} takes nothing from the support set: head {adaptation.head} needs rule gradient"
+        reason = f"rule none in {phase} reads no support set: head {adaptation.head} needs rule gradient"
         yield Contradiction(reason, keys("rule", "head"))
     if adaptation.rule != "gradient":
         return
@@ -218,17 +223,17 @@ def _head_start(spec: Spec, adaptation: Adaptation, phase: str) -> Iterator[str]
     if outer == "joint" and isinstance(spec.task, ImageTask):
         section = "evaluation" if phase == "testing" else "training.validation"
         yield (
-            f"a jointly trained head has all training classes for outputs, which episodes in {phase} cannot use: "
+            f"{phase} cannot use a jointly trained head, whose outputs are the training classes: "
             f"{section}.adaptation needs rule gradient with head zero, random or means, or rule nearest"
         )
     elif outer != "joint" and (spec.adaptation.rule != "gradient" or spec.adaptation.head != "learned"):
-        yield f"head learned in {phase}: training has no learned head (adaptation.head is {spec.adaptation.head})"
+        yield f"head learned in {phase}: training learns no head (adaptation.head is {spec.adaptation.head})"
 
 
 def _evaluation(spec: Spec) -> Iterator[Contradiction]:
     steps, inner = spec.evaluation.steps, spec.evaluation.adaptation.steps
     if steps is not None and inner is not None and steps != inner:
-        reason = f"evaluation.steps {steps} and evaluation.adaptation.steps {inner} are one thing: give one of them"
+        reason = f"evaluation.steps {steps} and evaluation.adaptation.steps {inner} are the same: give one"
         yield Contradiction(reason, ("evaluation.steps", "evaluation.adaptation.steps"))
 
 
@@ -238,7 +243,7 @@ def _tune(spec: Spec) -> Iterator[Contradiction]:
         return
     if not (tune.learning_rate or tune.head or tune.parameters or tune.steps):
         reason = "evaluation.tune has nothing to choose: give learning_rate, head, parameters or steps"
-        yield Contradiction(reason, ("evaluation.tune.episodes",))
+        yield Contradiction(reason, ())
     for name in ("learning_rate", "head", "parameters", "steps"):
         if getattr(tune, name) and tested.rule != "gradient":
             reason = f"evaluation.tune.{name} needs rule gradient in testing, found {tested.rule}"

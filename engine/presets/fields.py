@@ -1,4 +1,4 @@
-"""Walks the schema: which keys there are, and whether a fragment of a spec (a file's section, a `--set`) fits it."""
+"""Walks the schema: which keys there are, and whether a fragment of a spec (of a file, a `--set`) fits it."""
 
 import functools
 import types
@@ -52,7 +52,7 @@ def _holds_only_sections(annotation: Any) -> bool:
 @functools.cache
 def _adapter(field: Field) -> TypeAdapter[Any]:
     info = fields_of(field[0])[field[1]]
-    annotated: Any = Annotated[info.annotation, info]
+    annotated: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
     return TypeAdapter(annotated, config={"strict": True})
 
 
@@ -97,33 +97,37 @@ def _field_problems(candidates: list[Field], value: Any, path: KeyPath) -> Itera
     sections = [section for annotation in annotations for section in sections_in(annotation)]
     if sections and isinstance(value, Mapping):
         narrowed = task_sections(value) if ImageTask in sections else sections
-        yield from _section_problems(narrowed, value, path)
+        yield from section_problems(narrowed, value, path)
     elif sections and all(_holds_only_sections(annotation) for annotation in annotations):
         keys = ", ".join(fields_of(sections[0]))
         yield path, f"{dotted(path)} must be a mapping of keys ({keys}), found {shown(value)}"
+    elif isinstance(value, Mapping) and value:
+        yield (*path, next(iter(value))), f"{dotted(path)} holds a value and has no keys of its own"
     else:
         yield from _value_problems(candidates, value, path)
 
 
-def _section_problems(
+def section_problems(
     sections: list[type[Section]], content: Mapping[str, Any], path: KeyPath
 ) -> Iterator[tuple[KeyPath, str]]:
+    """(path, message) of what does not fit in a mapping at `path` that one of these sections describes."""
     keys = {name: field for section in sections for name, field in fields_of(section).items()}
     for name, value in content.items():
+        full = (*path, name)
         if name in keys:
             candidates = [(section, name) for section in sections if name in fields_of(section)]
-            yield from _field_problems(candidates, value, (*path, name))
+            yield from _field_problems(candidates, value, full)
         else:
-            yield (
-                (*path, name),
-                unknown_key(dotted((*path, name)), _described(sections, path), keys, every_key()),
-            )
+            yield full, unknown_key(dotted(full), _described(sections, name, path), keys, every_key())
 
 
-def _described(sections: list[type[Section]], path: KeyPath) -> str:
-    if sections == [SineTask]:
+def _described(sections: list[type[Section]], name: str, path: KeyPath) -> str:
+    """What a section is called where `name` is no key of it."""
+    if sections == [SineTask] and name in fields_of(ImageTask):
         return "a sine task"
-    return "a task of images" if sections == [ImageTask] else dotted(path)
+    if sections == [ImageTask] and name in fields_of(SineTask):
+        return "a task of images"
+    return dotted(path)
 
 
 def _value_problems(candidates: list[Field], value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:

@@ -6,11 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import ValidationError
-
 import engine
 from engine.errors import RequestError
-from engine.presets.fields import SETTABLE, KeyPath, dotted, problems
+from engine.presets.fields import SETTABLE, KeyPath, dotted, problems, section_problems
 from engine.presets.messages import nearest, shown, suggestion
 from engine.presets.schema import Published
 from engine.presets.source import Source, read_file
@@ -27,7 +25,7 @@ _KEYS = {
 
 @dataclass(frozen=True)
 class Preset:
-    """A preset file. `path` says whether it is a shipped one or the user's; `problem` is set where it cannot be used."""
+    """A preset file. `path` tells a shipped one from the user's; `problem` says why it cannot be used."""
 
     name: str
     kind: Kind
@@ -41,7 +39,7 @@ class Preset:
 
 
 def folders() -> list[Path]:
-    """Where presets are looked for, later first in rank: the shipped folder, then the one of KSHOT_PRESETS."""
+    """Where presets are looked for: the shipped folder, then that of KSHOT_PRESETS, which wins."""
     given = os.environ.get("KSHOT_PRESETS")
     if not given:
         return [SHIPPED]
@@ -55,8 +53,8 @@ def preset_paths(kind: Kind) -> dict[str, Path]:
     """Every preset's file by its name, in order of names; the user's where both have one of that name."""
     found = {}
     for folder in folders():
-        for path in sorted((folder / kind).glob("*.y*ml")):
-            if path.suffix in (".yaml", ".yml") and not path.name.startswith("."):
+        for path in (folder / kind).glob("*.yaml"):
+            if not path.name.startswith("."):
                 found[path.stem] = path
     return dict(sorted(found.items(), key=lambda item: _natural(item[0])))
 
@@ -68,7 +66,7 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 
 
 def find_preset(kind: Kind, name_or_path: str) -> Path:
-    """The file of a preset's name, or the path itself; RequestError with the nearest name where there is none."""
+    """The file of a preset's name, or the path itself; RequestError names the nearest one."""
     if is_path(name_or_path):
         return Path(name_or_path).expanduser()
     paths = preset_paths(kind)
@@ -141,7 +139,7 @@ def raise_first(source: Source, found: list[tuple[KeyPath, str]]) -> None:
 
 
 def text_problems(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Problems of `summary`, `paper` and `family`, which are texts of one line; a summary must be there."""
+    """Problems of `summary`, `paper` and `family`, which are texts of one line."""
     for key in _TEXTS:
         value = content.get(key)
         if value is not None and not isinstance(value, str):
@@ -219,9 +217,11 @@ def _task_problems(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
         )
         return
     for name, figure in published.items():
-        try:
-            Published.model_validate(figure)
-        except ValidationError as failure:
-            error = failure.errors()[0]
-            path = ("published", name, *error["loc"])
-            yield path, f"{dotted(path)} must be {{value, ci95, source}}: {error['msg'].lower()}"
+        path = ("published", name)
+        if isinstance(figure, Mapping):
+            yield from section_problems([Published], figure, path)
+            for key in ("value", "source"):
+                if figure.get(key) is None:
+                    yield path, f"{dotted(path)}.{key} is missing"
+        else:
+            yield path, f"{dotted(path)} must be a mapping {{value, ci95, source}}, found {shown(figure)}"

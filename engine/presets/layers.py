@@ -14,7 +14,7 @@ from engine.presets.source import read_text
 
 @dataclass(frozen=True)
 class Layer:
-    """A fragment of a spec with its readable name; `where` says for a path which file and line it stands on."""
+    """A fragment of a spec with a readable name; `where` says on which file and line a path stands."""
 
     name: str
     content: Mapping[str, Any]
@@ -36,7 +36,7 @@ Tree = dict[str, Any]
 
 
 def preset_layers(preset: Preset, task_name: str, budget: str) -> tuple[list[Layer], list[Layer]]:
-    """A preset's layers for a task: (its base and matching `for` entries, the budgets of each in the same order)."""
+    """A preset's layers for a task: its base and matching `for` entries, and the budgets of each."""
     name = f"{'task' if preset.kind == 'tasks' else 'algorithm'} {preset.name}"
     entries: list[tuple[str, Mapping[str, Any], KeyPath]] = [(name, preset.content, ())]
     for glob, entry in (preset.content.get("for") or {}).items():
@@ -80,12 +80,15 @@ def override_layer(text: str) -> Layer:
     """The layer of one `--set path.to.key=value`; the value is read as YAML."""
     label = f"--set {text}"
     path_text, equals, value_text = text.partition("=")
-    if not equals or not path_text.strip():
+    if not equals or not all(part.strip() for part in path_text.split(".")):
         raise RequestError(f"{label}: must be path.to.key=value")
     if not value_text.strip():
         raise RequestError(f"{label}: there is no value; null restores the default")
     path = path_text.strip().split(".")
-    value = read_text(value_text, label).content
+    try:
+        value = read_text(value_text, "").content
+    except RequestError as error:
+        raise RequestError(f"{label}: the value is not readable: {str(error).removeprefix(', ')}") from None
     content = expanded({path_text.strip(): value}, label)
     for at, message in problems(content):
         same = f"{'.'.join(path)} must "
@@ -103,7 +106,7 @@ def option_layer(option: str, key: str, value: Any) -> Layer:
 
 
 def expanded(content: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """`{adaptation.steps: 5}` as `{adaptation: {steps: 5}}`, at any depth; a key given both ways is refused."""
+    """`{adaptation.steps: 5}` as `{adaptation: {steps: 5}}`, at any depth; a key given twice is refused."""
     result: dict[str, Any] = {}
     for key, value in content.items():
         inner = expanded(value, name) if isinstance(value, Mapping) else value
@@ -124,7 +127,7 @@ def _join(target: dict[str, Any], key: str, value: Any, name: str, above: KeyPat
 
 
 def merge(tree: Tree, layer: Layer) -> None:
-    """Lays `layer` over `tree`: mappings key by key, everything else replaces, `null` restores the default."""
+    """Lays a layer over `tree`: mappings key by key, all else replaces, `null` restores the default."""
     _merge(tree, layer.content, layer, ())
 
 

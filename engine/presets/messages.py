@@ -1,7 +1,8 @@
-"""What a wrong value or name is answered with: what was found, what is allowed, and the nearest right name."""
+"""The answer to a wrong value or name: what was found, what is allowed, and the nearest right name."""
 
 import difflib
 import json
+import re
 import types
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -10,6 +11,9 @@ import annotated_types
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
+
+ALIKE = 0.55
+"""How alike two names are at least (difflib's ratio) for one to be suggested for the other."""
 
 _WANTED = {
     "int_type": "a whole number",
@@ -27,11 +31,14 @@ _WANTED = {
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, if one is alike."""
-    candidates = list(known)
-    lower = {candidate.lower(): candidate for candidate in reversed(candidates)}
-    matches = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.55)
-    return lower[matches[0]] if matches else None
+    """The known name most like `name`, the first of several; None where none is alike."""
+    matcher = difflib.SequenceMatcher(b=name.lower())
+    best, likeness = None, ALIKE
+    for candidate in known:
+        matcher.set_seq1(candidate.lower())
+        if matcher.real_quick_ratio() > likeness and (ratio := matcher.ratio()) > likeness:
+            best, likeness = candidate, ratio
+    return best
 
 
 def suggestion(name: str, known: Iterable[str], what: str = "known") -> str:
@@ -56,11 +63,11 @@ def _bounds(metadata: Iterable[Any]) -> str:
         if isinstance(item, FieldInfo):
             parts.append(_bounds(item.metadata))
         elif isinstance(item, annotated_types.Ge):
-            parts.append(f" of at least {item.ge}")
+            parts.append(f" of at least {item.ge:g}")
         elif isinstance(item, annotated_types.Gt):
-            parts.append(f" above {item.gt}")
+            parts.append(f" above {item.gt:g}")
         elif isinstance(item, annotated_types.Le):
-            parts.append(f" and at most {item.le}")
+            parts.append(f" and at most {item.le:g}")
     return "".join(parts)
 
 
@@ -76,9 +83,8 @@ def allowed(annotation: Any) -> str:
     if get_origin(annotation) is tuple:
         items = get_args(annotation)
         if items[-1] is Ellipsis:
-            inner = allowed(items[0])
-            return f"a list, each {inner}"
-        return f"{len(items)} numbers [low, high]"
+            return "a list of texts" if items[0] is str else f"a list, each {allowed(items[0])}"
+        return "two numbers [low, high]"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         names = [field.alias or name for name, field in annotation.model_fields.items()]
         return f"a mapping {{{', '.join(names)}}}"
@@ -96,11 +102,14 @@ def _simple(error: ErrorDetails) -> str | None:
     if kind in _WANTED:
         return f"must be {_WANTED[kind]}"
     if kind == "greater_than_equal":
-        return f"must be at least {context['ge']}"
+        return f"must be at least {context['ge']:g}"
     if kind == "greater_than":
-        return f"must be above {context['gt']}"
+        return f"must be above {context['gt']:g}"
     if kind == "less_than_equal":
-        return f"must be at most {context['le']}"
+        return f"must be at most {context['le']:g}"
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", "")
+        return f"must be {choices}"
     if kind == "too_short" and context.get("actual_length") == 0:
         return "must not be empty"
     return None
@@ -115,14 +124,23 @@ def wrong_value(failure: ValidationError, annotation: Any, value: Any) -> tuple[
         text = _simple(errors[0])
         if text is not None:
             place = tuple(part for part in errors[0]["loc"] if isinstance(part, int))
-            return place, f"{text}, found {shown(errors[0]['input'])}"
-    return (), f"must be {allowed(annotation)}, found {shown(value)}"
+            return place, f"{text}, found {shown(errors[0]['input'])}{_near_choice(errors[0])}"
+    return (), f"must be {allowed(annotation)}, found {shown(value)}{_near_choice(errors[0])}"
+
+
+def _near_choice(error: ErrorDetails) -> str:
+    """` (nearest: classes)` where a text is almost one of the choices."""
+    if error["type"] != "literal_error" or not isinstance(error["input"], str):
+        return ""
+    choices = re.findall(r"'([^']*)'", error["ctx"]["expected"])
+    match = nearest(error["input"], choices)
+    return f" (nearest: {match})" if match else ""
 
 
 def unknown_key(path: str, section: str, keys: Mapping[str, Any], elsewhere: Iterable[str]) -> str:
     """`task.wyas is not a key of task (nearest: ways)`; `elsewhere` holds the full paths of all keys."""
     name = path.rpartition(".")[2]
-    same = [other for other in elsewhere if other.rpartition(".")[2] == name]
-    if nearest(name, keys) is None and same:
+    same = [other for other in elsewhere if other.rpartition(".")[2] == name and other != path]
+    if same:
         return f"{path} is not a key of {section} (nearest: {same[0]})"
     return f"{path} is not a key of {section}{suggestion(name, keys, 'its keys')}"

@@ -4,12 +4,12 @@ from engine.presets.schema import Adaptation, PartialAdaptation, Spec
 
 
 def test_adaptation(spec: Spec) -> Adaptation:
-    """`adaptation` with `evaluation.adaptation` and `evaluation.steps` laid over; no steps where the rule is none."""
+    """`adaptation` with `evaluation.adaptation` and `evaluation.steps` laid over (none for rule none)."""
     return _over(spec.adaptation, spec.evaluation.adaptation, spec.evaluation.steps)
 
 
 def validation_adaptation(spec: Spec) -> Adaptation:
-    """`adaptation` with `training.validation.adaptation` laid over; no steps where the rule is none."""
+    """`adaptation` with `training.validation.adaptation` laid over; rule none takes no steps."""
     return _over(spec.adaptation, spec.training.validation.adaptation, None)
 
 

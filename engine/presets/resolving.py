@@ -1,4 +1,4 @@
-"""From a task, an algorithm and what was asked on top to one checked spec that knows where each value came from."""
+"""From a task, an algorithm and what was asked on top to one checked spec, and where each value came from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ def resolve(
     seed: int | None = None,
     device: str | None = None,
 ) -> Resolved:
-    """The spec of an algorithm on a task, from all layers (contracts §1); RequestError for whatever does not fit.
+    """The spec of an algorithm on a task, from all layers ; RequestError for whatever does not fit.
 
     `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`.
     """

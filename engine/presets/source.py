@@ -1,6 +1,6 @@
 """YAML as presets are written: PyYAML's safe reading, with the line and column of every key and value kept.
 
-Taught that `1e-3` is a number and to refuse what is given twice; bounded, so that a hostile file costs nothing.
+Taught that `1e-3` is a number and to refuse a key given twice; bounded, so that a hostile file costs nothing.
 """
 
 import re
@@ -150,7 +150,7 @@ def _problem(error: yaml.YAMLError) -> str:
 
 
 def read_text(text: str, name: str) -> Source:
-    """The one YAML document in `text`; `name` is what errors call it. RequestError where it is not readable."""
+    """The one YAML document in `text`; `name` is what errors call it. RequestError where it is not YAML."""
     try:
         loader = _Loader(text)
         node = loader.get_single_node()

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from engine.errors import RequestError
 from engine.presets.contradictions import contradiction
-from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems
+from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems, section_problems
 from engine.presets.files import raise_first
 from engine.presets.layers import Layer, Leaf, Tree, leaf_at, merge, override_layer, plain
 from engine.presets.messages import shown, suggestion
@@ -25,7 +25,7 @@ def spec_to_dict(spec: Spec) -> dict[str, Any]:
 
 
 def load_spec(path: Path | str, overrides: Sequence[str] = ()) -> Spec:
-    """The spec of a `spec.yaml`, with `--set` texts on top. RequestError names file, line and key of what does not fit."""
+    """The spec of a `spec.yaml`, with `--set` texts on top. RequestError names file, line and key."""
     source = read_file(Path(path), str(path))
     return _checked(source, overrides)
 
@@ -56,12 +56,11 @@ def _spec_problems(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     kind = content.get("kind", "train")
     if kind != "train":
         yield ("kind",), f"kind must be train, found {shown(kind)}"
-    try:
-        Origin.model_validate(content.get("origin") or {})
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        path = ("origin", *error["loc"])
-        yield path, f"{dotted(path)}: {error['msg'].lower()}"
+    origin = content.get("origin") or {}
+    if isinstance(origin, Mapping):
+        yield from section_problems([Origin], origin, ("origin",))
+    else:
+        yield ("origin",), f"origin must be a mapping of keys, found {shown(origin)}"
 
 
 def checked_spec(tree: Tree, about: Mapping[str, Any]) -> Spec:
@@ -100,12 +99,10 @@ def check_task_kind(tree: Tree) -> None:
     kind, other = ("a sine task", "tasks of images") if sine else ("a task of images", "sine tasks")
     if dataset.layer == "--set":
         keys = ", ".join(f"task.{key}" for key in strange)
-        raise RequestError(
-            f"{dataset.where}: the task also has {keys} ({place}), which only {other} have; name another task preset"
-        )
-    raise RequestError(
-        f"{place}: task.{strange[0]} is not a key of {kind}{suggestion(strange[0], known, 'its keys')}"
-    )
+        has = f"{place} gives it {keys}, which only {other} have"
+        raise RequestError(f"{dataset.where}: {has}; name another task preset instead")
+    near = suggestion(strange[0], known, "its keys")
+    raise RequestError(f"{place}: task.{strange[0]} is not a key of {kind}{near}")
 
 
 def _places(tree: Tree, keys: Sequence[str]) -> str:
