@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-# Small tensors on a busy machine: waiting for a second thread costs more than it gives. Before torch is imported.
+# Small tensors on a busy machine: a second thread costs more than it gives. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
