@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -70,32 +71,25 @@ def columns(
     right: Sequence[int] = (),
     width: int | None = None,
 ) -> str:
-    """An aligned table; `right` lists the columns set flush right; the last column is cut to the width."""
+    """An aligned table; `right` lists the columns set flush right; the last one is wrapped to the width."""
     clean = [[plain(cell) for cell in row] for row in (headings, *rows)]
+    last = len(headings) - 1
     widths = [max(cells(row[index]) for row in clean) for index in range(len(headings))]
+    before = sum(widths[:last]) + 2 * last
+    room = max(20, width - before) if width else None
     lines = []
     for row in clean:
-        parts = [pad(cell, widths[index], index in right) for index, cell in enumerate(row)]
-        lines.append(shorten("  ".join(parts).rstrip(), width) if width else "  ".join(parts).rstrip())
+        pieces = textwrap.wrap(row[last], room) if room and row[last] else [row[last]]
+        parts = [
+            pad(cell, widths[index], index in right) for index, cell in enumerate([*row[:last], pieces[0]])
+        ]
+        lines.append("  ".join(parts).rstrip())
+        lines += [" " * before + piece for piece in pieces[1:]]
     return "\n".join(lines)
-
-
-def shorten(text: str, width: int) -> str:
-    """The text cut to that many columns, the cut marked by an ellipsis."""
-    if cells(text) <= width:
-        return text
-    kept = ""
-    for character in text:
-        if cells(kept + character) > width - 1:
-            break
-        kept += character
-    return kept.rstrip() + "…"
 
 
 def wrap(text: str, width: int, indent: str = "") -> str:
     """The text over as many lines as it needs, those after the first indented."""
-    import textwrap
-
     return "\n".join(
         textwrap.wrap(plain(text), max(20, width), subsequent_indent=indent, break_long_words=False)
     )

@@ -95,8 +95,7 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
         return replace(comparison, rows=_unique(comparison.rows), baseline=None)
     rows = comparison.rows
     found = [row for row in rows if name in (row.label, row.algorithm)]
-    elsewhere = tuple(dict.fromkeys(task for row in rows for task in row.test_on))
-    added = found[0] if found else Row(algorithm=name, label=_stem(name), test_on=elsewhere)
+    added = found[0] if found else Row(algorithm=name, label=_stem(name))
     ordered = _unique((*(row for row in rows if row is not added), added))
     return replace(comparison, rows=ordered, baseline=ordered[-1].label)
 
@@ -116,7 +115,7 @@ def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Pat
     for task in comparison.tasks:
         for row in comparison.rows:
             spec = resolver.spec(task, row, shared)
-            tests = {name: resolver.test(spec, name, row, shared) for name in row.test_on or (task,)}
+            tests = {name: resolver.test(spec, name, row, shared) for name in _tested(row, task, comparison)}
             for tested in (spec, *tests.values()):
                 check_task_fits(tested, data_dir)
             label = row.label if len(comparison.tasks) == 1 else f"{row.label} (trained on {_stem(task)})"
@@ -125,7 +124,7 @@ def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Pat
             )
             rows.append(
                 PlannedRow(
-                    label=row.label if not row.test_on else label,
+                    label=label if len(tests) > 1 or row.test_on else row.label,
                     algorithm=row.algorithm,
                     set={**row.set, **overrides.said(row)},
                     trained_on=_stem(task),
@@ -167,6 +166,15 @@ def _training(
     if label not in training.labels:
         training.labels.append(label)
     return training
+
+
+def _tested(row: Row, task: str, comparison: Comparison) -> tuple[str, ...]:
+    """The tasks that a row trained on `task` is tested on; the baseline follows the others everywhere."""
+    if row.test_on:
+        return row.test_on
+    if row.label != comparison.baseline:
+        return (task,)
+    return tuple(dict.fromkeys((task, *(name for other in comparison.rows for name in other.test_on))))
 
 
 class _Overrides:

@@ -1,0 +1,373 @@
+"""Trainings, comparisons and runs from the command line, with workers that make their numbers up."""
+
+import csv
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_runs import wait_until
+
+from engine.runs import Run, find_run, list_runs, processes, read_status
+from tui import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+STANDIN = ROOT / "tests" / "standin_worker.py"
+SHORT = ("--set", "training.iterations=3", "--set", "evaluation.episodes=5")
+COMPARE = ("compare", "glyphs-5way-1shot", "maml", "fomaml", "pretrain", *SHORT)
+
+
+@pytest.fixture(autouse=True)
+def runs(monkeypatch):
+    """The runs folder; every worker is the stand-in."""
+    command = [sys.executable, "-P", str(STANDIN)]
+    monkeypatch.setattr("tui.progress.LOOK_EVERY", 0.02)
+    monkeypatch.setattr(processes, "worker_command", lambda *arguments: [*command, *arguments])
+    return Path(os.environ["KSHOT_RUNS"])
+
+
+@pytest.fixture
+def kshot(capsys):
+    def call(*arguments):
+        code = cli.run(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def table_of(said):
+    return {row["label"]: row for row in json.loads(said)["rows"]}
+
+
+def test_compare_trains_tests_and_prints_the_table(kshot, runs):
+    code, out, err = kshot(*COMPARE, "--json")
+    assert code == 0
+    table, rows = json.loads(out), table_of(out)
+    assert (table["task"], table["metric"], table["baseline"]) == (
+        "glyphs-5way-1shot",
+        "accuracy",
+        "pretrain",
+    )
+    assert table["protocol"]["split"] == "standard (abcde)" and table["protocol"]["episodes"] == 5
+    assert list(rows) == ["maml", "fomaml", "pretrain"]
+    assert rows["maml"]["after"]["mean"] == pytest.approx(90)
+    assert rows["maml"]["vs_baseline"] == {
+        "mean": pytest.approx(20),
+        "ci95": pytest.approx(0, abs=1e-9),
+        "over": "episodes",
+    }
+    assert rows["pretrain"]["vs_baseline"] is None
+    assert rows["maml"]["iterations"] == 3 and rows["maml"]["train_seconds"] == 12.5
+    assert rows["maml"]["tasks_seen"] == 3 * 16
+    assert len(list_runs(runs)) == 3 and all(
+        rows[name]["runs"][0] in {r.id for r in list_runs(runs)} for name in rows
+    )
+    assert "maml: finished 3 of 3" in err and "\r" not in err
+
+
+def test_what_is_finished_is_reused_and_said(kshot, runs):
+    first = table_of(kshot(*COMPARE, "--json")[1])
+    code, out, err = kshot(*COMPARE, "--json")
+    assert code == 0 and table_of(out) == first
+    assert f"maml: finished run {first['maml']['runs'][0]} is reused" in err
+    assert len(list_runs(runs)) == 3
+    again = table_of(kshot(*COMPARE, "--json", "--fresh")[1])
+    assert len(list_runs(runs)) == 6 and again["maml"]["runs"] != first["maml"]["runs"]
+
+
+def test_another_test_reuses_the_training(kshot, runs):
+    kshot(*COMPARE)
+    code, _, err = kshot(*COMPARE[:-1], "evaluation.episodes=4")
+    assert code == 0 and err.count("is reused") == 3 and len(list_runs(runs)) == 3
+    results = list(runs.glob("*-maml-*/results/*.json"))
+    assert len(results) == 2
+
+
+def test_seeds_are_runs_of_their_own_and_intervals_over_them(kshot, runs):
+    rows = table_of(kshot(*COMPARE, "--json", "--seeds", "2", "--seed", "4")[1])
+    assert rows["maml"]["seeds"] == [4, 5] and len(rows["maml"]["runs"]) == 2
+    assert rows["maml"]["after"]["over"] == "seeds" and rows["maml"]["after"]["mean"] == pytest.approx(94.5)
+    assert rows["maml"]["after"]["ci95"] == pytest.approx(12.706 * 0.5)
+    assert rows["maml"]["train_seconds"] == 25
+
+
+def test_set_for_one_row_only(kshot, runs):
+    out = kshot(*COMPARE, "--set", "fomaml:adaptation.steps=2", "--json")[1]
+    rows = table_of(out)
+    assert rows["fomaml"]["set"] == {"adaptation.steps": "2"} and rows["maml"]["set"] == {}
+    steps = {name: find_run(runs, rows[name]["runs"][0]).spec_path.read_text() for name in rows}
+    assert "steps: 2" in steps["fomaml"] and "steps: 2," not in steps["maml"].partition("evaluation:")[0]
+
+
+def test_a_failed_training_is_a_row_of_nulls_and_exit_code_1(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_FAILS", "maml")
+    code, out, _ = kshot(*COMPARE, "--json")
+    rows = table_of(out)
+    assert code == 1
+    assert rows["maml"]["after"] is None and rows["maml"]["vs_baseline"] is None
+    assert rows["maml"]["error"] == "failed: the loss of iteration 1 is not finite"
+    assert rows["fomaml"]["after"]["mean"] == pytest.approx(50) and rows["fomaml"]["error"] is None
+    monkeypatch.delenv("STANDIN_FAILS")
+    code, out, err = kshot(*COMPARE, "--json")
+    assert code == 0 and "maml: an earlier run failed; trained anew" in err and len(list_runs(runs)) == 4
+
+
+def test_a_test_that_dies_is_said_and_exit_code_1(kshot, monkeypatch):
+    monkeypatch.setenv("STANDIN_DIES", "maml")
+    code, out, _ = kshot(*COMPARE, "--json")
+    rows = table_of(out)
+    assert code == 1 and "ended with code 3" in rows["maml"]["error"] and rows["maml"]["after"] is None
+    monkeypatch.delenv("STANDIN_DIES")
+    assert kshot(*COMPARE)[0] == 0
+
+
+def test_a_crashed_training_is_resumed(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "0.1")
+    train = ("train", "sine-10shot", "maml", "--set", "training.iterations=30")
+    assert kshot(*train, "--detach")[0] == 0
+    run = list_runs(runs)[0].run
+    wait_until(lambda: read_status(run).step > 1)
+    os.kill(read_status(run).pid, signal.SIGKILL)
+    wait_until(lambda: read_status(run).state == "crashed")
+    monkeypatch.setenv("STANDIN_SECONDS", "0")
+    code, out, err = kshot(*train)
+    assert (
+        code == 0
+        and f"run {run.id} is resumed" in err
+        and out.startswith(f"{run.id}  finished  30 iterations")
+    )
+    assert len(list_runs(runs)) == 1
+
+
+def test_a_training_under_way_is_waited_for(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "0.1")
+    train = ("train", "sine-10shot", "maml", "--set", "training.iterations=10")
+    _, identity, _ = kshot(*train, "--detach")
+    code, out, err = kshot(*train, "--json")
+    assert (
+        code == 0
+        and f"run {identity.strip()} is under way" in err
+        and json.loads(out)["run"] == identity.strip()
+    )
+    assert len(list_runs(runs)) == 1
+
+
+@pytest.mark.parametrize("baseline", ["none", "maml"])
+def test_baseline(kshot, baseline):
+    out = kshot("compare", "glyphs-5way-1shot", "maml", "fomaml", *SHORT, "--baseline", baseline, "--json")[1]
+    table = json.loads(out)
+    assert table["baseline"] == (None if baseline == "none" else "maml")
+    assert [row["label"] for row in table["rows"]] == (
+        ["maml", "fomaml"] if baseline == "none" else ["fomaml", "maml"]
+    )
+
+
+def test_rows_that_differ_only_in_testing_share_a_training(kshot, runs):
+    comparison = ("compare", "glyphs-5way-1shot", "pretrain", "pretrain-head", *SHORT)
+    rows = table_of(kshot(*comparison, "--json")[1])
+    assert rows["pretrain"]["runs"] == rows["pretrain-head"]["runs"] and len(list_runs(runs)) == 1
+    assert len(list(runs.glob("*/results/*.json"))) == 2
+
+
+def test_a_comparison_file_with_a_task_tested_elsewhere(kshot, tmp_path):
+    path = tmp_path / "mine.yaml"
+    rows = "[maml, {algorithm: fomaml, label: elsewhere, test_on: [glyphs-5way-5shot]}]"
+    path.write_text(
+        f"summary: mine\ntasks: [glyphs-5way-1shot]\nrows: {rows}\nset: {{training.iterations: 3}}\n"
+    )
+    code, out, _ = kshot("compare", str(path), "--json", "--set", "evaluation.episodes=5")
+    said = json.loads(out)
+    assert code == 0 and said["comparison"] == "mine"
+    tables = {table["task"]: [row["label"] for row in table["rows"]] for table in said["tables"]}
+    assert set(tables) == {"glyphs-5way-1shot", "glyphs-5way-5shot"}
+    assert tables["glyphs-5way-1shot"][0] == "maml" and "pretrain" in tables["glyphs-5way-1shot"]
+    other = next(table for table in said["tables"] if table["task"] == "glyphs-5way-5shot")
+    assert other["rows"][0]["trained_on"] == "glyphs-5way-1shot"
+    assert all(row["vs_baseline"] for row in other["rows"] if row["label"] != other["baseline"])
+
+
+def test_formats(kshot):
+    table = kshot(*COMPARE)[1]
+    assert "better" in table and "baseline" in table and all(len(line) <= 80 for line in table.splitlines())
+    assert kshot(*COMPARE, "--format", "markdown")[1].count("\n|") == 5
+    read = list(csv.DictReader(io.StringIO(kshot(*COMPARE, "--format", "csv")[1])))
+    assert [line["label"] for line in read] == ["maml", "fomaml", "pretrain"]
+
+
+def test_one_source_of_batch_statistics_for_all_rows(kshot, tmp_path, monkeypatch):
+    folder = tmp_path / "own" / "algorithms"
+    folder.mkdir(parents=True)
+    (folder / "alone.yaml").write_text("summary: maml\nevaluation: {statistics: one}\n")
+    monkeypatch.setenv("KSHOT_PRESETS", str(tmp_path / "own"))
+    command = ("compare", "glyphs-5way-1shot", "alone", "--dry-run", "--json")
+    specs = json.loads(kshot(*command)[1])["specs"]
+    assert {spec["evaluation"]["statistics"] for spec in specs.values()} == {"one"}
+    both = json.loads(kshot(*command[:3], "maml", *command[3:])[1])
+    assert {spec["evaluation"]["statistics"] for spec in both["specs"].values()} == {"query"}
+    assert "alone" in both["notes"][0]
+    own = json.loads(
+        kshot(*command[:3], "maml", *command[3:], "--set", "alone:evaluation.statistics=support")[1]
+    )
+    assert [spec["evaluation"]["statistics"] for spec in own["specs"].values()] == [
+        "support",
+        "query",
+        "query",
+    ]
+
+
+def test_train_reports(kshot, runs):
+    code, out, _ = kshot(
+        "train", "sine-10shot", "maml", "--set", "training.iterations=3", "--json", "--name", "mine"
+    )
+    said = json.loads(out)
+    assert code == 0 and said["state"] == "finished" and (said["iterations"], said["seconds"]) == (3, 12.5)
+    assert said["last"]["outer_loss"] == pytest.approx(1 / 3) and said["last"]["validation"] == 0.8
+    assert list_runs(runs)[0].name == "mine"
+    several = json.loads(kshot("train", "sine-10shot", "maml", *SHORT[:2], "--seeds", "2", "--json")[1])
+    assert [report["state"] for report in several] == ["finished"] * 2
+    spec = list_runs(runs)[0].run.spec_path
+    assert kshot("train", str(spec), "--json")[0] == 0 and len(list_runs(runs)) == 3
+
+
+def test_a_training_that_fails_is_exit_code_1(kshot, monkeypatch):
+    monkeypatch.setenv("STANDIN_FAILS", "maml")
+    code, out, err = kshot("train", "sine-10shot", "maml", "--json")
+    assert code == 1 and json.loads(out)["state"] == "failed" and "not finite" in err
+
+
+def test_evaluate(kshot, runs):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    code, out, _ = kshot("evaluate", "maml-glyphs", "--json")
+    said = json.loads(out)
+    assert code == 0 and said["after"]["mean"] == pytest.approx(90) and said["episodes"] == 5
+    code, out, _ = kshot("evaluate", "maml-glyphs", "--set", "evaluation.episodes=7")
+    assert code == 0 and "7 test episodes" in " ".join(out.split())
+    code, out, err = kshot("evaluate", "maml-glyphs", "--set", "outer.learning_rate=1")
+    assert (code, out) == (2, "") and "fork" in err
+
+
+def test_runs_list_and_show(kshot, runs):
+    kshot(*COMPARE)
+    listed = json.loads(kshot("runs", "list", "--json")[1])
+    keys = {"run", "name", "task", "algorithm", "seed", "state", "step", "steps", "updated"}
+    assert len(listed) == 3 and all(set(row) == keys for row in listed)
+    text = kshot("runs")[1]
+    assert all(row["run"] in text for row in listed)
+    maml = next(row["run"] for row in listed if row["algorithm"] == "maml")
+    shown = json.loads(kshot("runs", "show", maml, "--json")[1])
+    assert shown["spec"]["training"]["iterations"] == 3 and shown["status"]["state"] == "finished"
+    assert shown["results"][0]["after"]["mean"] == pytest.approx(90)
+    assert "result" in kshot("runs", "show", maml)[1]
+    code, watched, _ = kshot("runs", "watch", maml)
+    assert code == 0 and "validation 20.0 → 80.0 ± 10.0  best so far" in watched and "100 it/s" in watched
+
+
+def test_pause_resume_stop_fork(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "0.05")
+    identity = kshot("train", "sine-10shot", "maml", "--set", "training.iterations=200", "--detach")[
+        1
+    ].strip()
+    run = find_run(runs, identity)
+    wait_until(lambda: read_status(run).step > 0)
+    code, out, err = kshot("runs", "resume", identity)
+    assert (code, out) == (2, "") and "second writer" in err
+    assert kshot("runs", "pause", identity)[0] == 0
+    wait_until(lambda: read_status(run).state == "paused")
+    assert kshot("runs", "pause", identity)[0] == 2
+    assert kshot("runs", "resume", identity, "--detach")[1].strip() == identity
+    wait_until(lambda: read_status(run).state == "running")
+    assert kshot("runs", "remove", identity)[0] == 2 and run.path.exists()
+    assert kshot("runs", "stop", identity)[0] == 0
+    wait_until(lambda: read_status(run).state == "stopped")
+    forked = kshot("runs", "fork", identity, "--set", "training.iterations=1")[1].strip()
+    wait_until(lambda: read_status(find_run(runs, forked)).state == "finished")
+    monkeypatch.setenv("STANDIN_SECONDS", "0")
+    code, out, _ = kshot("runs", "resume", identity, "--json")
+    assert code == 0 and json.loads(out)["iterations"] == 200
+
+
+def test_remove_undo_prune_export(kshot, runs):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    kshot("evaluate", "maml-glyphs")
+    exported = list(csv.DictReader(io.StringIO(kshot("runs", "export")[1])))
+    assert len(exported) == 5 * 2 and float(exported[1]["value"]) == pytest.approx(0.85)
+    assert len(json.loads(kshot("runs", "export", "--format", "json")[1])[0]["values"]) == 5
+    identity = list_runs(runs)[0].id
+    assert kshot("runs", "remove", identity)[1].strip() == identity and not list_runs(runs)
+    assert kshot("runs", "prune", "--json")[1].strip() == "[]"
+    assert kshot("runs", "remove", "--undo")[1].strip() == identity and len(list_runs(runs)) == 1
+    kshot("runs", "remove", identity)
+    assert json.loads(kshot("runs", "prune", "--days", "0", "--json")[1])[0]["run"] == identity
+    assert kshot("runs", "remove", "--undo")[0] == 2
+
+
+def foreground(*arguments):
+    """A kshot of its own process, whose workers are stand-ins of a twentieth of a second an iteration."""
+    script = (
+        "import sys; from engine.runs import processes; from tui import cli; "
+        f"command = [sys.executable, '-P', {str(STANDIN)!r}]; "
+        "processes.worker_command = lambda *arguments: [*command, *arguments]; "
+        "sys.exit(cli.run(sys.argv[1:]))"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        env={**os.environ, "STANDIN_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def begun(runs, count):
+    wait_until(lambda: sum(read_status(summary.run).step > 0 for summary in list_runs(runs)) == count, 20)
+    return [summary.run for summary in list_runs(runs)]
+
+
+def test_ctrl_c_stops_the_runs_at_a_checkpoint(runs):
+    app = foreground("compare", "sine-10shot", "maml", "--set", "training.iterations=2000")
+    started = begun(runs, 2)
+    app.send_signal(signal.SIGINT)
+    out, err = app.communicate(timeout=20)
+    assert (app.returncode, out) == (130, "")
+    for run in started:
+        assert read_status(run).state == "stopped" and list(run.checkpoints.glob("*.pt"))
+        assert f"kshot runs resume {run.id}" in err
+
+
+def test_a_lost_terminal_leaves_the_runs_training(runs):
+    app = foreground("compare", "sine-10shot", "maml", "--set", "training.iterations=2000")
+    started = begun(runs, 2)
+    app.send_signal(signal.SIGHUP)
+    app.communicate(timeout=20)
+    assert app.returncode == -signal.SIGHUP
+    steps = [read_status(run).step for run in started]
+    time.sleep(1.2)
+    assert all(read_status(run).state == "running" for run in started)
+    assert all(read_status(run).step > step for run, step in zip(started, steps, strict=True))
+    for run in started:
+        (Run(run.path).control / "stop").touch()
+    wait_until(lambda: all(read_status(run).state == "stopped" for run in started))
+
+
+def test_measured_speed_serves_the_next_estimate(kshot):
+    kshot(*COMPARE)
+    command = (
+        "compare",
+        "glyphs-5way-1shot",
+        "maml",
+        "--set",
+        "training.iterations=1000",
+        "--dry-run",
+        "--json",
+    )
+    trainings = json.loads(kshot(*command)[1])["trainings"]
+    assert trainings[0]["seconds"] == pytest.approx(10) and trainings[0]["memory_bytes"] == 5e8
+    assert "on this machine" in trainings[0]["estimate"]
