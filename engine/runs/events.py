@@ -1,14 +1,13 @@
 """A run's events: one JSON object a line, appended by its one writer, read while it grows."""
 
 import os
-import stat
 import time
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
-from engine.runs.files import from_json, to_json
+from engine.runs.files import from_json, open_regular, to_json
 
 LONGEST_LINE = 16 * 1024 * 1024
 TAIL = 64 * 1024
@@ -91,32 +90,32 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 
     An unfinished last line is left for the next call; lines that are no event are passed over.
     """
-    events: list[dict[str, Any]] = []
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_regular(path)
     except OSError:
-        return events, offset
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            return events, offset
-        if about.st_size < offset:  # not the file that was read before
+        return [], offset
+    with file:
+        if os.fstat(file.fileno()).st_size < offset:  # not the file that was read before
             offset = 0
-        file.seek(offset)
+        return _read_lines(file, offset)
+
+
+def _read_lines(file: BinaryIO, offset: int) -> tuple[list[dict[str, Any]], int]:
+    events: list[dict[str, Any]] = []
+    position = file.seek(offset)
+    overlong = False
+    while line := file.readline(LONGEST_LINE):
+        position += len(line)
+        if not line.endswith(b"\n"):
+            if len(line) < LONGEST_LINE:
+                break
+            overlong = True
+            continue
+        event = None if overlong else _event(line)
         overlong = False
-        position = offset
-        while line := file.readline(LONGEST_LINE):
-            position += len(line)
-            if not line.endswith(b"\n"):
-                if len(line) < LONGEST_LINE:
-                    break
-                overlong = True
-                continue
-            event = None if overlong else _event(line)
-            overlong = False
-            offset = position
-            if event is not None:
-                events.append(event)
+        offset = position
+        if event is not None:
+            events.append(event)
     return events, offset
 
 

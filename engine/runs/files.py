@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 LARGEST_SMALL_FILE = 64 * 1024 * 1024
 STALE_SECONDS = 3600.0
@@ -47,17 +47,23 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """A regular file, open for reading bytes. Raises OSError for anything else."""
+    # O_NONBLOCK: a pipe left in a run's folder must not hang its reader.
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(f"{path.name} is no regular file")
+
+
 def read_small(path: Path, limit: int = LARGEST_SMALL_FILE) -> bytes:
     """The bytes of a regular file. Raises OSError for anything else and for more than `limit` bytes."""
-    # O_NONBLOCK: a pipe left in a run's folder must not hang its reader.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(f"{path.name} is no regular file")
-        if about.st_size > limit:
-            raise OSError(f"{path.name} has {about.st_size} bytes, more than {limit}")
-        return file.read(limit)
+    with open_regular(path) as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(f"{path.name} has more than {limit} bytes")
+    return data
 
 
 def to_json(value: Any, *, indent: int | None = None) -> bytes:

@@ -138,9 +138,9 @@ def fork_run(
     Raises RequestError for an override that is wrong or a task whose data are missing, with nothing written.
     """
     from engine.data import check_task_fits, data_folder
-    from engine.presets import resolve_spec
+    from engine.presets import load_spec
 
-    spec = resolve_spec(run.spec_path, overrides=overrides).spec
+    spec = load_spec(run.spec_path, overrides=overrides)
     check_task_fits(spec, data_folder(data_dir))
     forked, descriptor = create_run(runs_dir, spec, name)
     return forked, start_worker(forked, descriptor, data_dir)

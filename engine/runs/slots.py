@@ -26,7 +26,7 @@ GUARD_SECONDS = 1.0
 
 
 def slots_folder() -> Path:
-    """The private folder of all slots, $XDG_RUNTIME_DIR/kshot or one in the temporary folder; made if missing.
+    """The private folder of all slots, made if missing: $XDG_RUNTIME_DIR/kshot, else in the temporary folder.
 
     Raises RequestError for a folder that another user owns or that cannot be made.
     """

@@ -169,8 +169,8 @@ def from_content(content: Mapping[str, Any]) -> Status:
     for name in ("phase", "host", "boot", "device"):
         known[name] = plain(content.get(name)) if isinstance(content.get(name), str) else ""
     for name in ("step", "steps"):
-        known[name] = whole if isinstance(whole := content.get(name), int) and whole >= 0 else 0
-    known["pid"] = pid if isinstance(pid := content.get("pid"), int) and pid > 0 else None
+        known[name] = whole if type(whole := content.get(name)) is int and whole >= 0 else 0
+    known["pid"] = pid if type(pid := content.get("pid")) is int and pid > 0 else None
     for name in ("created", "started", "updated"):
         value = content.get(name)
         known[name] = float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
