@@ -82,7 +82,7 @@ def is_path(text: str) -> bool:
 
 def _unknown(kind: Kind, name: str, paths: Mapping[str, Path]) -> Path:
     one = SINGULAR[kind]
-    text = f'there is no {one} preset "{name}"'
+    text = f"there is no {one} preset {shown(name)}"
     for other in get_args(Kind):
         if other != kind and name in preset_paths(other):
             article = "an" if SINGULAR[other][0] in "aeiou" else "a"
@@ -135,7 +135,7 @@ def raise_first(source: Source, found: list[tuple[KeyPath, str]]) -> None:
     if found:
         path, message = found[0]
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        raise RequestError(f"{source.where(path)}: {message}{more}")
+        raise RequestError(" ".join(f"{source.where(path)}: {message}{more}".splitlines()))
 
 
 def text_problems(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:

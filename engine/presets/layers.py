@@ -78,7 +78,7 @@ def given_layer(name: str, content: Mapping[str, Any]) -> Layer:
 
 def override_layer(text: str) -> Layer:
     """The layer of one `--set path.to.key=value`; the value is read as YAML."""
-    label = f"--set {text}"
+    label = " ".join(f"--set {text}".splitlines())
     path_text, equals, value_text = text.partition("=")
     if not equals or not all(part.strip() for part in path_text.split(".")):
         raise RequestError(f"{label}: must be path.to.key=value")
@@ -170,3 +170,10 @@ def leaves(content: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
             yield from leaves(value, (*above, key))
         else:
             yield (*above, key), value
+
+
+def changes_task(layers: Sequence[Layer]) -> bool:
+    """Whether any of these layers makes it another task, of which published figures say nothing."""
+    return any(
+        path[0] == "task" and path[1:] != ("queries",) for a in layers for path, _ in leaves(a.content)
+    )

@@ -8,6 +8,7 @@ from engine.presets.files import Preset, load_preset
 from engine.presets.layers import (
     Layer,
     Tree,
+    changes_task,
     check_budget,
     given_layer,
     leaf_at,
@@ -81,10 +82,8 @@ def _asked(
 
 def _origin(task: Preset, algorithm: Preset, budget: str, asked: Sequence[Layer]) -> dict[str, Any]:
     """Names, and the published figure where the task tested is still the preset's."""
-    changed = any(
-        path[0] == "task" and path[1:] != ("queries",) for a in asked for path, _ in leaves(a.content)
-    )
-    published = None if changed else (task.content.get("published") or {}).get(algorithm.name)
+    figures = task.content.get("published") or {}
+    published = None if changes_task(asked) else figures.get(algorithm.name)
     return {
         "task": task.name,
         "algorithm": algorithm.name,

@@ -10,7 +10,7 @@ from engine.errors import RequestError
 from engine.presets.contradictions import contradiction
 from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems, section_problems
 from engine.presets.files import raise_first
-from engine.presets.layers import Layer, Leaf, Tree, leaf_at, merge, override_layer, plain
+from engine.presets.layers import Layer, Leaf, Tree, changes_task, leaf_at, merge, override_layer, plain
 from engine.presets.messages import shown, suggestion
 from engine.presets.schema import ImageTask, Origin, SineTask, Spec
 from engine.presets.source import Source, read_file
@@ -41,9 +41,12 @@ def _checked(source: Source, overrides: Sequence[str]) -> Spec:
     tree: Tree = {}
     settable = {key: value for key, value in content.items() if key in SETTABLE}
     merge(tree, Layer(source.name, settable, source.where))
-    for text in overrides:
-        merge(tree, override_layer(text))
+    asked = [override_layer(text) for text in overrides]
+    for layer in asked:
+        merge(tree, layer)
     about = {key: content[key] for key in ("kind", "origin") if content.get(key) is not None}
+    if "origin" in about and changes_task(asked):
+        about["origin"] = {**about["origin"], "published": None}
     return checked_spec(tree, about)
 
 

@@ -119,7 +119,9 @@ def _validation(spec: Spec) -> dict[str, Any]:
 
 def _gradient(adaptation: Adaptation) -> dict[str, Any]:
     """What gradient steps read; memory switches change no number."""
-    names = ["rule", "steps", "learning_rate", "parameters", "head", "loss_reduction"]
+    names = ["rule", "steps", "head"]
+    if adaptation.steps:
+        names += ["learning_rate", "parameters", "loss_reduction"]
     if adaptation.head == "stored":
         names.append("new_head")
     return {name: getattr(adaptation, name) for name in names}
