@@ -18,6 +18,7 @@ from engine.runs import Run, pending_requests, plain, read_verified, withdraw_re
 from engine.runs.files import to_json, write_whole
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
+from engine.train_job import torch_device
 from engine.training import load_parameters
 
 
@@ -26,14 +27,13 @@ def answer_requests(runs: list[Run], device_name: str, ending: Callable[[], bool
 
     Returns 1 if any could not be answered; `results/.ID.error` then says why in one line.
     """
-    device = torch.device(device_name)
     failed = False
     for run in runs:
         for name, request in pending_requests(run).items():
             if request.get("kind") != "evaluate":
                 continue
             try:
-                write_result(run, name, _answer(run, name, request, device, ending))
+                write_result(run, name, _answer(run, name, request, device_name, ending))
             except Ended:
                 return 0
             except (RequestError, RuntimeError, OSError, KeyError) as error:
@@ -50,11 +50,12 @@ class Ended(Exception):
 
 
 def _answer(
-    run: Run, name: str, request: dict[str, Any], device: torch.device, ending: Callable[[], bool]
+    run: Run, name: str, request: dict[str, Any], device_name: str, ending: Callable[[], bool]
 ) -> dict[str, Any]:
     begun = time.monotonic()
     spec = spec_from_dict(request["spec"], "the request")
     torch.set_num_threads(threads(spec))
+    device = torch_device(device_name, spec.device)
     path = run.checkpoints / request["checkpoint"]
     state = unpack(read_verified(path), device, path.name)
     _write_progress(run, name, "loading data", 0, 1)

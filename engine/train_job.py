@@ -11,6 +11,7 @@ import torch
 from engine.checkpoint import pack, unpack
 from engine.data import data_folder
 from engine.devices import threads
+from engine.errors import RequestError
 from engine.learner import Learner
 from engine.presets import Spec
 from engine.runs import (
@@ -82,8 +83,9 @@ class Journal:
 def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
     """Trains a run to its end, to a stop, or to a fault; the status says which."""
     torch.set_num_threads(threads(spec))
-    device = torch.device(device_name)
-    journal = Journal(run, spec, status, device_name)
+    device = torch_device(device_name, spec.device)
+    status.update(device=str(device))
+    journal = Journal(run, spec, status, str(device))
     trainer = _build(journal, spec, device)
     status.update(state="running", steps=trainer.iterations, step=trainer.iteration, error=None)
     if trainer.iterations == 0:
@@ -106,6 +108,28 @@ def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop
     status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
     clear(run)
     return 0
+
+
+def torch_device(name: str, wanted: str) -> torch.device:
+    """A device by its name; `auto` falls back to the CPU where torch cannot use what was found without it.
+
+    Raises:
+        RequestError: a device that was asked for by name cannot be used here.
+    """
+    device = torch.device(name)
+    if device.type == "cpu":
+        return device
+    if (
+        device.type == "cuda"
+        and torch.cuda.is_available()
+        and (device.index or 0) < torch.cuda.device_count()
+    ):
+        return device
+    if device.type == "mps" and torch.backends.mps.is_available():
+        return device
+    if wanted == "auto":
+        return torch.device("cpu")
+    raise RequestError(f"device {name} cannot be used here; --device cpu works everywhere")
 
 
 def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:

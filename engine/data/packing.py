@@ -100,11 +100,21 @@ def _packed(
         except OSError as error:
             reason = error.strerror or str(error)
     if found is None:
-        images = np.concatenate(list(supply.chunks()))
+        images = _in_memory(supply)
         note = f"held in memory: the cache {path.parent} cannot be used ({reason})"
         return images, digest_of(images), (*supply.notes(), note)
     images, header = found
     return images, header.digest, header.notes
+
+
+def _in_memory(supply: Supply) -> np.ndarray:
+    total = sum(sum(counts.values()) for counts in supply.classes().values())
+    images = np.empty((total, supply.channels, supply.size, supply.size), np.uint8)
+    done = 0
+    for chunk in supply.chunks():
+        images[done : done + len(chunk)] = chunk
+        done += len(chunk)
+    return images
 
 
 def _divided(task: ImageTask, data_dir: Path | None) -> tuple[Classes, Parts]:

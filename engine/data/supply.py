@@ -80,8 +80,9 @@ class Glyphs:
         return ()
 
     def chunks(self) -> Iterator[np.ndarray]:
-        for first in range(0, CLASSES, 50):
-            drawn = draw_classes(range(first, min(first + 50, CLASSES)), size=self.size)
+        step = max(1, 50 * 28**2 // self.size**2)  # classes at once: as much memory at every size
+        for first in range(0, CLASSES, step):
+            drawn = draw_classes(range(first, min(first + step, CLASSES)), size=self.size)
             yield np.repeat(drawn.reshape(-1, 1, self.size, self.size), self.channels, axis=1)
 
 

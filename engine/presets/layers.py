@@ -35,12 +35,16 @@ Tree = dict[str, Any]
 """Nested mappings whose leaves are `Leaf`."""
 
 
-def preset_layers(preset: Preset, task_name: str, budget: str) -> tuple[list[Layer], list[Layer]]:
-    """A preset's layers for a task: its base and matching `for` entries, and the budgets of each."""
+def preset_layers(preset: Preset, task: Preset, budget: str) -> tuple[list[Layer], list[Layer]]:
+    """A preset's layers for a task: its base and matching `for` entries, and the budgets of each.
+
+    A `for` pattern matches the task preset's name, or its data set's: a task of one's own may have any name.
+    """
+    matched = (task.name, task.content["task"]["dataset"])
     name = f"{'task' if preset.kind == 'tasks' else 'algorithm'} {preset.name}"
     entries: list[tuple[str, Mapping[str, Any], KeyPath]] = [(name, preset.content, ())]
     for glob, entry in (preset.content.get("for") or {}).items():
-        if fnmatchcase(task_name, glob):
+        if any(fnmatchcase(candidate, glob) for candidate in matched):
             entries.append((f"{name}, for {glob}", entry, ("for", glob)))
     base, budgets = [], []
     for label, content, at in entries:

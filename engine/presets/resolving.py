@@ -49,8 +49,8 @@ def resolve(
     """
     task_preset, algorithm_preset = load_preset("tasks", task), load_preset("algorithms", algorithm)
     check_budget(budget, (task_preset, algorithm_preset))
-    task_base, task_budget = preset_layers(task_preset, task_preset.name, budget)
-    base, budgets = preset_layers(algorithm_preset, task_preset.name, budget)
+    task_base, task_budget = preset_layers(task_preset, task_preset, budget)
+    base, budgets = preset_layers(algorithm_preset, task_preset, budget)
     asked = _asked(comparison_set, row_set, overrides, seed, device)
     tree: Tree = {}
     for layer in (*task_base, *base, *task_budget, *budgets, *asked):

@@ -1,4 +1,4 @@
-"""Carrying a plan out: trainings begun at once, each tested as soon as it has finished, by other processes.
+"""Carrying a plan out: trainings begun at once, then all tested by one worker, all of it in other processes.
 
 The classes here look and ask; they print nothing. Call `poll` every few tenths of a second until `done`.
 """
@@ -183,9 +183,15 @@ class Execution:
     wanted: dict[tuple[str, int, str], Test] = field(default_factory=dict)
 
     def poll(self) -> None:
-        """One look at everything; newly finished trainings are handed to an evaluation worker."""
+        """One look at everything; once no training is under way, one worker is asked for all tests.
+
+        Before that it would only wait for the device, behind trainings that stand in line already.
+        """
         self.trainings.poll()
-        self.tests.request(self._ready())
+        if self.trainings.done:
+            ready = self._ready()
+            self.wanted.update(ready)
+            self.tests.request(ready.values())
         self.tests.poll()
 
     @property
@@ -203,7 +209,7 @@ class Execution:
         """One table for each task tested on, as contracts §4 has it."""
         return [self._table(task) for task in self.plan.tasks]
 
-    def _ready(self) -> list[Test]:
+    def _ready(self) -> dict[tuple[str, int, str], Test]:
         """The tests whose training has finished and that nobody has asked for yet."""
         finished = {id(item.training) for item in self.trainings.followed if item.status.state == "finished"}
         ready: dict[tuple[str, int, str], Test] = {}
@@ -213,8 +219,7 @@ class Execution:
                     key = (f"{row.label}\0{row.trained_on}", index, task)
                     if id(training) in finished and key not in self.wanted and training.run is not None:
                         ready[key] = Test(training.run, spec, row.label)
-        self.wanted.update(ready)
-        return list(ready.values())
+        return ready
 
     def _table(self, task: str) -> dict[str, Any]:
         rows = [row for row in self.plan.rows if task in row.tests]
