@@ -136,7 +136,7 @@ def test_the_paper_budget_is_finns_protocol() -> None:
 )
 @pytest.mark.parametrize("algorithm", ["pretrain", "pretrain-head", "scratch"])
 def test_baselines_are_tuned_fairly(task: str, algorithm: str) -> None:
-    """At least six rates over two decades, the steps, and on images the head's start, chosen on validation."""
+    """At least six rates over two decades, the steps, on images the head's start: chosen on validation."""
     spec = resolve(task, algorithm).spec
     tune = spec.evaluation.tune
     assert tune is not None
@@ -185,6 +185,7 @@ def test_a_preset_may_be_a_path(tmp_path: Path) -> None:
     copy.write_text(shipped.path.read_text())
     spec = resolve(str(copy), str(load_preset("algorithms", "maml").path)).spec
     assert (spec.origin.task, spec.origin.algorithm) == ("my-waves", "maml")
+    assert resolve(str(copy), "pretrain").spec.evaluation.steps == 1000
     comparison = tmp_path / "mine.yaml"
     comparison.write_text(
         "tasks: [./my-waves.yaml]\nrows: [maml, {algorithm: maml, set: {adaptation.steps: 5}}]\n"

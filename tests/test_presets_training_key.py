@@ -120,7 +120,7 @@ BATCH = {f"training.{name}" for name in ("tasks_per_batch", "ways", "shots", "qu
 
 
 def meta_images() -> tuple[dict[str, Any], set[str]]:
-    """MAML on images with a cosine schedule, its training queries given: validation still reads task.queries."""
+    """MAML on images with a cosine schedule; training.queries given: validation still reads task.queries."""
     spec = resolve(
         "omniglot-5way-1shot", "maml", overrides=["outer.schedule=cosine", "training.queries=5"]
     ).spec
