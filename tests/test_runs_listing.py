@@ -34,6 +34,9 @@ from engine.runs import (
 
 def test_a_list_tells_what_a_row_needs(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "none") == []
+    (tmp_path / ".file").write_text("")
+    with pytest.raises(RequestError, match="cannot read the runs folder"):
+        list_runs(tmp_path / ".file")
     run = make_run(tmp_path, seed=2, name="mine", state="finished", step=40)
     row = list_runs(tmp_path)[0].as_row()
     assert isinstance(row.pop("updated"), float)
@@ -192,7 +195,7 @@ def test_a_removed_run_can_be_put_back(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert list_runs(tmp_path) == [] and [run.id for run in removed_runs(tmp_path)] == [first.id, second.id]
     assert undo_remove(tmp_path) == second
-    assert undo_remove(tmp_path, first.id) == first
+    assert undo_remove(tmp_path, first.id[-8:]) == first
     assert sorted(path.name for path in first.path.iterdir()) == files
     assert [each.state for each in list_runs(tmp_path)] == ["finished", "failed"]
     for name in (None, first.id, "..", ""):

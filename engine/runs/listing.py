@@ -52,7 +52,8 @@ class Summary:
 
 
 def list_runs(runs_dir: Path) -> list[Summary]:
-    """All runs of the folder, oldest first; an empty list where there is no folder. Raises nothing."""
+    """All runs of the folder, oldest first; none where there is no folder. Raises RequestError for a folder
+    that cannot be read, and nothing for whatever the run directories hold."""
     return [summarise(run) for run in all_runs(runs_dir)]
 
 

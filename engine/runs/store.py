@@ -1,6 +1,5 @@
 """Run directories: where they are, what is in one, how one is made and found again."""
 
-import contextlib
 import os
 import re
 import secrets
@@ -188,14 +187,20 @@ def is_held(run: Run) -> bool:
 
 
 def all_runs(runs_dir: Path) -> Iterator[Run]:
-    """The run directories in `runs_dir`, oldest first: whatever holds a spec or a status."""
-    with contextlib.suppress(OSError):
+    """The run directories in `runs_dir`, oldest first: whatever holds a spec or a status.
+
+    None where there is no folder. Raises RequestError for one that cannot be read.
+    """
+    try:
         names = sorted(entry.name for entry in os.scandir(runs_dir) if not entry.name.startswith("."))
-        for name in names:
-            run = Run(runs_dir / name)
-            with contextlib.suppress(OSError):
-                if os.path.lexists(run.status_path) or os.path.lexists(run.spec_path):
-                    yield run
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RequestError(f"cannot read the runs folder {runs_dir}: {error.strerror or error}") from error
+    for name in names:
+        run = Run(runs_dir / name)
+        if os.path.lexists(run.status_path) or os.path.lexists(run.spec_path):
+            yield run
 
 
 def find_run(runs_dir: Path, text: str) -> Run:

@@ -50,14 +50,17 @@ def remove(run: Run) -> Path:
 
 
 def undo_remove(runs_dir: Path, run_id: str | None = None) -> Run:
-    """Put a removed run back, the last one removed where none is named. Raises RequestError."""
+    """Put back a removed run, named by its ID or a part of it, else the last one. Raises RequestError."""
     removed = dict(_trashed(runs_dir))
+    if not removed:
+        raise RequestError(f"the trash of {runs_dir} is empty")
     if run_id is None:
-        if not removed:
-            raise RequestError(f"the trash of {runs_dir} is empty")
         run_id = max(removed, key=lambda each: removed[each])
-    if run_id not in removed:
-        raise RequestError(f"no run {plain(run_id)!r} in the trash of {runs_dir}")
+    elif run_id not in removed:
+        parts = [each for each in removed if run_id and run_id in each]
+        if len(parts) != 1:
+            raise RequestError(f"{plain(run_id)!r} fits {len(parts) or 'no'} runs in the trash of {runs_dir}")
+        run_id = parts[0]
     target = runs_dir / run_id
     if os.path.lexists(target):
         raise RequestError(f"run {run_id} is back already: {target}")
@@ -107,9 +110,11 @@ def prune(
                     _delete(path)
     for summary in list_runs(runs_dir) if chosen is not None else ():
         if summary.state in ("failed", "crashed") and chosen is not None and chosen(summary):
-            done.append(Pruned(summary.id, "removed", summary.state))
-            if not dry_run:
-                remove(summary.run)
+            # One that is resumed at this moment is no longer ours to remove.
+            with contextlib.suppress(RequestError):
+                if not dry_run:
+                    remove(summary.run)
+                done.append(Pruned(summary.id, "removed", summary.state))
     return done
 
 
