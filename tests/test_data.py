@@ -248,6 +248,8 @@ def test_a_damaged_pack_is_made_again(tmp_path: Path, cache: Path, damage: str) 
     else:
         content.clear()
     pack.write_bytes(content)
+    if damage != "flip":  # seen without reading the images
+        assert not data.is_packed(image_task("folder", folder="mine", image_size=6, channels=3), tmp_path)
     assert np.array_equal(own(tmp_path).images, whole)
     assert _only_pack(cache).read_bytes() != bytes(content)
 

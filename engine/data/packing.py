@@ -48,7 +48,7 @@ def class_counts(task: ImageTask, data_dir: Path | None = None) -> dict[str, lis
 
     No image is decoded. Raises RequestError for missing data, an unknown split, or archives not to be read.
     """
-    classes, parts = _divided(task, data_dir)
+    classes, parts = _divided(task, supply_of(task, _folder(data_dir)))
     turns = TURNS if task.rotations == "classes" else 1
     return {
         part: [classes[group][name] for group, name in keys for _ in range(turns)]
@@ -58,7 +58,7 @@ def class_counts(task: ImageTask, data_dir: Path | None = None) -> dict[str, lis
 
 def split_hash(task: ImageTask, data_dir: Path | None = None) -> str:
     """16 hex digits of the split's name and each part's class names and counts, pack or no pack."""
-    return _hash_of(split_of(task), *_divided(task, data_dir))
+    return _hash_of(split_of(task), *_divided(task, supply_of(task, _folder(data_dir))))
 
 
 def load_images(
@@ -72,9 +72,8 @@ def load_images(
     """
     split = split_of(task)
     supply = supply_of(task, _folder(data_dir))
-    classes, parts = _divided(
-        task, data_dir
-    )  # before anything is packed: an incomplete data set is refused here
+    # Divided before anything is packed: an incomplete data set is refused here.
+    classes, parts = _divided(task, supply)
     tell = _teller(f"packing {task.dataset} into the cache", progress)
     images, digest, notes = _packed(pack_path(task.dataset, supply), supply, tell)
     return PackedImages(
@@ -117,9 +116,8 @@ def _in_memory(supply: Supply) -> np.ndarray:
     return images
 
 
-def _divided(task: ImageTask, data_dir: Path | None) -> tuple[Classes, Parts]:
+def _divided(task: ImageTask, supply: Supply) -> tuple[Classes, Parts]:
     split = split_of(task)
-    supply = supply_of(task, _folder(data_dir))
     header = _packed_header(task, supply)
     classes: Classes = header.classes if header else supply.classes()
     return classes, divide(task.dataset, split, classes)

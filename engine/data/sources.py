@@ -37,11 +37,12 @@ class Source:
     _archive: zipfile.ZipFile | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def stamp(self) -> list[list[str | int]]:
-        """Path, size and time of every file that this source consists of: equal stamps mean equal images."""
+    def stamp(self) -> list[tuple[str, int, int]]:
+        """Name, size and time of every file that this source consists of: equal stamps mean equal images."""
         if _is_file(self.path):
-            return [_stamp(self.path, str(self.path.resolve()))]
-        return [_stamp(path, str(path.relative_to(self.path))) for path in _walk(self.path)]
+            facts = self.path.stat()
+            return [(str(self.path.resolve()), facts.st_size, facts.st_mtime_ns)]
+        return list(_walk(self.path))
 
     def members(self) -> list[Member]:
         """Every image file, sorted by class, then name.
@@ -49,7 +50,6 @@ class Source:
         Raises RequestError for a broken archive, a member outside it, a file that is no image, an empty
         class.
         """
-        self._refuse_empty()
         named = [(name, _parts(name), size) for name, size in self._named()]
         named = [(name, path, size) for name, path, size in named if not _is_junk(path)]
         top = self._repeated_top([path for _, path, _ in named if _is_image(path)])
@@ -105,10 +105,10 @@ class Source:
     def _named(self) -> Iterator[tuple[str, int]]:
         """Name and bytes of every file."""
         if not _is_file(self.path):
-            for path in _walk(self.path):
-                yield path.relative_to(self.path).as_posix(), path.stat().st_size
+            yield from ((name, size) for name, size, _ in _walk(self.path))
             return
-        for info in self._open().infolist():
+        infos = self._open().infolist()
+        for info in infos:
             inside = _parts(info.filename)
             if (
                 inside.is_absolute()
@@ -116,18 +116,12 @@ class Source:
                 or (inside.parts and inside.parts[0].endswith(":"))
             ):
                 raise RequestError(f"{self.path}: {info.filename!r} points outside the archive; refused")
+        files = {parent for info in infos if not info.is_dir() for parent in _parts(info.filename).parents}
+        for info in infos:
             if not info.is_dir():
                 yield info.filename, info.file_size
-
-    def _refuse_empty(self) -> None:
-        if _is_file(self.path):
-            files = {parent for name, _ in self._named() for parent in _parts(name).parents}
-            folders = [_parts(info.filename) for info in self._open().infolist() if info.is_dir()]
-            empty = next((folder for folder in folders if folder not in files), None)
-        else:
-            empty = next(_empty_folders(self.path), None)
-        if empty is not None:
-            raise RequestError(f"{self.path}: the class {empty} is empty; place images in it or remove it")
+            elif _parts(info.filename) not in files:
+                raise _empty(self.path, info.filename.rstrip("/"))
 
     def _repeated_top(self, images: list[PurePosixPath]) -> int:
         """1 where all images lie in one folder more, named as the source is; 0 otherwise.
@@ -165,31 +159,28 @@ def _is_file(path: Path) -> bool:
     return path.suffix == ".zip" and path.is_file()
 
 
-def _stamp(path: Path, name: str) -> list[str | int]:
-    facts = path.stat()
-    return [name, facts.st_size, facts.st_mtime_ns]
+def _empty(source: Path, name: str) -> RequestError:
+    return RequestError(f"{source}: the class {name} is empty; place images in it or remove it")
 
 
-def _empty_folders(folder: Path) -> Iterator[PurePosixPath]:
-    for parent, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if not folders and all(name.startswith(".") for name in files):
-            yield PurePosixPath(Path(parent).relative_to(folder).as_posix())
+def _walk(source: Path, below: str = "") -> Iterator[tuple[str, int, int]]:
+    """Name below the source, size and time of every file, in a fixed order; dot-names are left out.
 
-
-def _walk(folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Every file below a folder in sorted order, dot-names left out."""
-    if depth > DEPTH_LIMIT:
+    Raises RequestError for an empty folder, or folders that lie too deep, as where a link closes a circle.
+    """
+    folder = source / below
+    if below.count("/") > DEPTH_LIMIT:
         raise RequestError(f"{folder} lies more than {DEPTH_LIMIT} folders deep; CLASS/IMAGE is expected")
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted((e for e in os.scandir(folder) if not e.name.startswith(".")), key=lambda e: e.name)
+        if below and not entries:
+            raise _empty(source, below)
         for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            mode = entry.stat().st_mode
-            if stat.S_ISDIR(mode):
-                yield from _walk(Path(entry.path), depth + 1)
-            elif stat.S_ISREG(mode):
-                yield Path(entry.path)
+            name = f"{below}/{entry.name}" if below else entry.name
+            facts = entry.stat()
+            if stat.S_ISDIR(facts.st_mode):
+                yield from _walk(source, name)
+            elif stat.S_ISREG(facts.st_mode):
+                yield name, facts.st_size, facts.st_mtime_ns
     except OSError as error:
         raise RequestError(f"{error.filename or folder} cannot be read ({error.strerror})") from error
