@@ -46,7 +46,7 @@ def table_of(said):
 
 
 def test_compare_trains_tests_and_prints_the_table(kshot, runs):
-    code, out, err = kshot(*COMPARE, "--json")
+    code, out, err = kshot(*COMPARE, "--json", "--name", "first")
     assert code == 0
     table, rows = json.loads(out), table_of(out)
     assert (table["task"], table["metric"], table["baseline"]) == (
@@ -69,6 +69,7 @@ def test_compare_trains_tests_and_prints_the_table(kshot, runs):
         rows[name]["runs"][0] in {r.id for r in list_runs(runs)} for name in rows
     )
     assert "maml: finished 3 of 3" in err and "\r" not in err
+    assert {summary.name for summary in list_runs(runs)} == {"first maml", "first fomaml", "first pretrain"}
 
 
 def test_what_is_finished_is_reused_and_said(kshot, runs):

@@ -183,8 +183,9 @@ def test_text_says_what_a_reader_needs():
         "pretrain: learning rate 0.01, zero head, 5 steps, chosen on 200 validation episodes from 54 tries"
         in (" ".join(text.split()))
     )
-    assert "Protocol: 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0" in " ".join(
-        text.split()
+    assert (
+        "Protocol: split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0"
+        in " ".join(text.split())
     )
     names = [line.split()[0] for line in lines if line.startswith(("maml", "pretrain "))]
     assert names == ["maml", "pretrain"] * (len(names) // 2)

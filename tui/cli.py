@@ -34,7 +34,8 @@ def run(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output has left (`kshot runs list | head`); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stdout = sys.__stdout__
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DONE
     except OSError as error:
         if error.strerror is None:
@@ -76,6 +77,11 @@ def _invoke(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     except typer.Exit as leave:
         return leave.exit_code
+    except SystemExit as leave:
+        # click turns a reader that left into exit code 1; it is none of our codes.
+        if isinstance(leave.__context__, BrokenPipeError):
+            raise leave.__context__ from None
+        raise
     except base as error:
         return _wrong(_usage(error))
     return code if isinstance(code, int) else DONE

@@ -30,6 +30,7 @@ def compare(
     seed: given.Seed = None,
     seeds: given.Seeds = None,
     device: given.Device = None,
+    name: Annotated[str | None, typer.Option("--name", help="A name for the runs that this begins.")] = None,
     time_limit: given.TimeLimit = None,
     fresh: given.Fresh = False,
     detach: given.Detach = False,
@@ -60,7 +61,7 @@ def compare(
     for note in planned.notes:
         say(note)
     tell_actions(planned.trainings)
-    execution = start(planned, runs_folder, data_folder)
+    execution = start(planned, runs_folder, data_folder, name)
     if detach:
         emit("\n".join(item.run.id for item in execution.trainings.followed))
         return 0

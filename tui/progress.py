@@ -62,12 +62,14 @@ class PlainLines:
     def show(self, views: Sequence[RunView], tests: Sequence[Test]) -> None:
         """Says what has changed."""
         for view in views:
-            self._say(view.run.id, view.shown_state, view.line, view.status.state == "running")
+            # Validation comes and goes many times; what it found stands in the next line.
+            state = "training" if view.shown_state == "validating" else view.shown_state
+            self._say(view.run.id, state, view.line, view.status.state == "running")
         for test in tests:
             found = test.progress()
             if found is not None:
                 phase, done, total = found
-                self._say(f"test {test.id}", phase, _test_line(test.label, phase, done, total), True)
+                self._say(f"test {test.id}", phase, _test_line(test.label, phase, done, total), total > 0)
 
     def _say(self, key: str, state: str, line: str, moving: bool) -> None:
         before, at = self._said.get(key, ("", 0.0))

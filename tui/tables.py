@@ -143,7 +143,7 @@ def _after(row: Row, table: Table) -> str:
     if row["before"] is None:
         return shown
     step = row["after"]["step"]
-    return f"{shown} ({step if step is not None else 'by seed'})"
+    return f"{shown} ({f'{step:,}' if step is not None else 'by seed'})"
 
 
 def _at(row: Row, step: int, table: Table) -> str:

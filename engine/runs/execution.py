@@ -51,7 +51,12 @@ class Trainings:
 
         Raises RequestError where the runs folder cannot be written.
         """
-        self.followed = [self._begin(training, runs_dir, data_dir, name) for training in planned]
+        several = len({label for training in planned for label in training.labels}) > 1
+        self.followed = [
+            # Rows under one name are told apart by their labels.
+            self._begin(each, runs_dir, data_dir, f"{name} {each.labels[0]}" if name and several else name)
+            for each in planned
+        ]
 
     def _begin(self, training: Training, runs_dir: Path, data_dir: Path, name: str | None) -> Followed:
         own = training.action in ("train", "retrain", "resume")
@@ -285,9 +290,9 @@ class Execution:
         return "; ".join(messages) or None
 
 
-def start(plan: Plan, runs_dir: Path, data_dir: Path) -> Execution:
+def start(plan: Plan, runs_dir: Path, data_dir: Path, name: str | None = None) -> Execution:
     """Begins everything that the plan has to train; RequestError where the runs folder cannot be written."""
-    return Execution(plan, Trainings(plan.trainings, runs_dir, data_dir), Tests(data_dir))
+    return Execution(plan, Trainings(plan.trainings, runs_dir, data_dir, name), Tests(data_dir))
 
 
 def tested_checkpoint(run: Run, status: Status) -> str | None:
