@@ -77,7 +77,7 @@ DATASETS: dict[str, Dataset] = {
             licence="ImageNet's terms: non-commercial research and education only",
             how="its licence forbids fetching it for you; accept ImageNet's terms at image-net.org, make it "
             "by the lists of Ravi & Larochelle, and place train, val and test (folders or zips, CLASS/IMAGE "
-            "inside) there",
+            "inside) in the folder miniimagenet of the data folder",
             folders=("miniimagenet", "mini-imagenet"),
             groups=_PART_GROUPS,
         ),
@@ -103,7 +103,7 @@ DATASETS: dict[str, Dataset] = {
             images_per_class=None,
             splits=("folders",),
             licence="yours",
-            how="place train, val and test (folders or zips, CLASS/IMAGE inside) there",
+            how="place train, val and test (folders or zips, CLASS/IMAGE inside) in it",
             groups=_PART_GROUPS,
         ),
     )
