@@ -101,6 +101,19 @@ def test_several_seeds_are_paired_within_seeds():
     assert rows[0]["train_seconds"] == 120
 
 
+def test_a_lost_seed_leaves_the_others_paired():
+    rows = made(
+        [row("maml", MAML, MAML, MAML), row("pretrain", None, PRETRAIN, PRETRAIN, error="seed 0: crashed")]
+    )
+    maml, pretrain = rows["rows"]
+    assert maml["vs_baseline"] == {
+        "mean": pytest.approx(20),
+        "ci95": pytest.approx(0, abs=1e-9),
+        "over": "seeds",
+    }
+    assert pretrain["after"]["mean"] == pytest.approx(70) and pretrain["error"] == "seed 0: crashed"
+
+
 def test_a_failed_run_is_a_row_of_nulls():
     rows = made([row("maml", None, error="failed: the loss is not finite"), row("pretrain", PRETRAIN)])[
         "rows"
@@ -183,10 +196,8 @@ def test_text_says_what_a_reader_needs():
         "pretrain: learning rate 0.01, zero head, 5 steps, chosen on 200 validation episodes from 54 tries"
         in (" ".join(text.split()))
     )
-    assert (
-        "Protocol: split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0"
-        in " ".join(text.split())
-    )
+    protocol = "split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0"
+    assert f"Protocol: {protocol}" in " ".join(text.split())
     names = [line.split()[0] for line in lines if line.startswith(("maml", "pretrain "))]
     assert names == ["maml", "pretrain"] * (len(names) // 2)
 
