@@ -2,7 +2,6 @@
 the file."""
 
 import io
-import pickle
 from typing import Any
 
 import torch
@@ -25,7 +24,6 @@ def unpack(data: bytes, device: torch.device, what: str) -> dict[str, Any]:
     """
     try:
         return torch.load(io.BytesIO(data), map_location=device, weights_only=True)
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        raise RequestError(
-            f"{what} is no checkpoint that can be loaded: {str(error).splitlines()[0]}"
-        ) from error
+    except Exception as error:  # what torch raises for broken bytes has no common class
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise RequestError(f"{what} is no checkpoint that can be loaded: {reason}") from error

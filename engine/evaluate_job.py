@@ -14,7 +14,15 @@ from engine.evaluation import Scored, evaluate
 from engine.learner import Learner
 from engine.presets import Spec, spec_from_dict, test_adaptation
 from engine.presets.schema import ImageTask
-from engine.runs import Run, pending_requests, plain, read_verified, withdraw_request, write_result
+from engine.runs import (
+    Run,
+    pending_requests,
+    plain,
+    read_status,
+    read_verified,
+    withdraw_request,
+    write_result,
+)
 from engine.runs.files import to_json, write_whole
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
@@ -75,11 +83,12 @@ def _answer(
     scored = evaluate(
         learner, adaptation, evaluation.tune, "test", evaluation.episodes, evaluation.statistics, progress
     )
+    trained = read_status(run)
     return _result(spec, tasks, scored, path.name) | {
         "id": name,
         "seconds": round(time.monotonic() - begun, 3),
-        "train_seconds": round(state["seconds"], 3),
-        "train_iterations": state["iteration"],
+        "train_seconds": trained.more.get("seconds"),
+        "train_iterations": trained.step,
     }
 
 

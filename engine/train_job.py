@@ -21,6 +21,7 @@ from engine.runs import (
     clear,
     newest_good_checkpoint,
     prune_checkpoints,
+    read_events,
     read_verified,
     write_checkpoint,
 )
@@ -69,14 +70,17 @@ class Journal:
     def checkpoint(self, trainer: Trainer) -> None:
         """Writes a checkpoint, says so, and lets go of those that need not be kept."""
         self.events.sync()
-        state = trainer.state() | {"seconds": self.seconds, "threads": torch.get_num_threads()}
+        # No times in here: the same training gives the same bytes, and so the same digest.
+        state = trainer.state() | {"threads": torch.get_num_threads()}
         path = write_checkpoint(self.run, trainer.iteration, pack(state))
         if trainer.best is not None:
             if trainer.best.step == trainer.iteration:
                 self.best_file = path.name
             best = {"step": trainer.best.step, "value": trainer.best.value, "file": self.best_file}
             self.status.update(best=best)
-        self.events.append("checkpoint", step=trainer.iteration, file=path.name)
+        seconds = round(self.seconds, 3)
+        self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
+        self.status.update(seconds=seconds)
         prune_checkpoints(self.run, set(self.spec.training.keep), self.best_file)
 
 
@@ -140,13 +144,24 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
     if journal.saved is not None:
         saved = unpack(read_verified(journal.saved.path), device, journal.saved.path.name)
         trainer.load(saved)
-        journal.seconds = saved["seconds"]
+        journal.seconds = _seconds_until(journal.run, journal.saved.path.name)
         # The number of threads decides the order of sums, and so the last bits.
         torch.set_num_threads(saved["threads"])
         journal.best_file = _file_of(journal, trainer)
         journal.events.append("resumed", step=trainer.iteration)
     journal.last_step = trainer.iteration
     return trainer
+
+
+def _seconds_until(run: Run, file: str) -> float:
+    """Seconds of training up to a checkpoint, as its event says, or the one before if a kill came between."""
+    seconds = 0.0
+    for event in read_events(run.events_path)[0]:
+        if event["kind"] == "checkpoint" and isinstance(event.get("seconds"), float | int):
+            seconds = float(event["seconds"])
+            if event.get("file") == file:
+                break
+    return seconds
 
 
 def _file_of(journal: Journal, trainer: Trainer) -> str | None:

@@ -1,5 +1,6 @@
 """Training: one outer iteration at a time, and validation between them."""
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -28,6 +29,18 @@ class Best(NamedTuple):
 
     step: int
     value: float
+
+
+class Seen(NamedTuple):
+    """What one iteration computed, before anything is changed by it.
+
+    `record()` is what a `train` event says; `remember()` keeps what outlives the tasks.
+    """
+
+    gradient: Parameters
+    loss: float
+    record: Callable[[], dict[str, Any]]
+    remember: Callable[[], None]
 
 
 class Trainer:
@@ -63,11 +76,14 @@ class Trainer:
         number = self.iteration + 1
         recorded = number % self.spec.training.record_every == 0 or number in (1, self.iterations)
         joint = self.spec.outer.rule == "joint"
-        gradient, loss, record = self._joint(recorded) if joint else self._episodes(recorded)
+        seen = self._joint() if joint else self._episodes()
+        gradient, loss = seen.gradient, seen.loss
         norm = torch.nn.utils.get_total_norm(gradient.values())
         if not (isfinite(loss) and isfinite(norm.item())):
             what = "loss" if not isfinite(loss) else "gradient"
             raise Diverged(f"the {what} of iteration {number} is not finite")
+        record = seen.record() if recorded else None
+        seen.remember()
         rate = outer_rate(self.spec.outer, self.iteration, self.iterations)
         assert self.optimizer is not None
         self.optimizer.step(gradient, rate)
@@ -76,18 +92,17 @@ class Trainer:
             record |= {"step": number, "gradient_norm": norm.item(), "rates": {"outer": rate}}
         return record
 
-    def _joint(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
+    def _joint(self) -> "Seen":
         learner, examples = self.learner, self.stream.examples(self.iteration)
         gradient, loss, metric = joint_gradient(
             learner.body, learner.tasks.kind, learner.meta_parameters, examples
         )
-        return gradient, loss, {"outer_loss": loss, "joint_metric": metric} if recorded else None
+        return Seen(gradient, loss, lambda: {"outer_loss": loss, "joint_metric": metric}, lambda: None)
 
-    def _episodes(self, recorded: bool) -> tuple[Parameters, float, dict[str, Any] | None]:
+    def _episodes(self) -> "Seen":
         size = self.spec.training.tasks_per_batch
         tasks = self.stream.episodes(self.iteration)
-        adaptation = self.spec.adaptation
-        second = order_at(adaptation.order, self.iteration, self.iterations) == 2
+        second = order_at(self.spec.adaptation.order, self.iteration, self.iterations) == 2
         while True:
             try:
                 walks = [self._walk(tasks, begin, second) for begin in range(0, size, self.tasks_at_once)]
@@ -97,17 +112,14 @@ class Trainer:
                     raise
                 self.tasks_at_once = (self.tasks_at_once + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
-        if len(walks) == 1:
-            gradient = walks[0].gradient
-        else:
-            shares = [len(walk.query_loss) / size for walk in walks]
-            names = self.learner.meta_parameters
-            gradient = {
-                n: torch.stack([w.gradient[n] * s for w, s in zip(walks, shares, strict=True)]).sum(0)
-                for n in names
-            }
         loss = torch.cat([walk.query_loss for walk in walks]).mean().item()
-        return gradient, loss, self._seen(tasks, walks, loss) if recorded else None
+        states = [_joined(states) for states in zip(*(walk.states for walk in walks), strict=True)]
+        return Seen(
+            _mean_gradient(walks, size),
+            loss,
+            lambda: self._record(tasks, walks, states, loss),
+            lambda: self.rule.remember(states[-1], tasks),
+        )
 
     def _walk(self, tasks: Episodes, begin: int, second_order: bool) -> MetaGradient:
         return meta_gradient(
@@ -119,13 +131,11 @@ class Trainer:
             self.spec.adaptation.constant_memory,
         )
 
-    def _seen(self, tasks: Episodes, walks: list[MetaGradient], loss: float) -> dict[str, Any]:
-        """Support and query losses and the metric before each inner step and after the last, means over
-        tasks."""
+    def _record(
+        self, tasks: Episodes, walks: list[MetaGradient], states: list[State], loss: float
+    ) -> dict[str, Any]:
+        """Support and query losses and the metric before each inner step and after the last, over tasks."""
         query_loss, metric = [], []
-        states: list[State] = [
-            _joined(states) for states in zip(*(walk.states for walk in walks), strict=True)
-        ]
         for state in states:
             state_loss, state_metric = probe(
                 self.rule, self.learner.tasks.kind, self.learner.meta_parameters, tasks, state
@@ -204,6 +214,17 @@ def examples_per_batch(learner: Learner) -> int:
     """Examples of a batch of joint training: as many as a meta-batch has, unless the spec says otherwise."""
     training = learner.spec.training
     return training.examples_per_batch or training.tasks_per_batch * training_shape(learner.spec).examples
+
+
+def _mean_gradient(walks: list[MetaGradient], tasks: int) -> Parameters:
+    """The meta-gradient over all tasks from those of its portions."""
+    if len(walks) == 1:
+        return walks[0].gradient
+    shares = [len(walk.query_loss) / tasks for walk in walks]
+    return {
+        name: torch.stack([w.gradient[name] * share for w, share in zip(walks, shares, strict=True)]).sum(0)
+        for name in walks[0].gradient
+    }
 
 
 def _joined(states: tuple[State, ...]) -> State:

@@ -58,7 +58,6 @@ def train(folder: Path, descriptor: int) -> int:
     """Trains the run in `folder`, whose lock is held by `descriptor`; its state says how it ended."""
     run = Run(folder)
     adopt(run.lock_path, descriptor)
-    clear(run)
     created = read_status(run).created or 0.0
     with StatusWriter(run, state="queued", phase="queued") as status, _told(status):
         stop = Stop(run, status)

@@ -503,3 +503,37 @@ def test_heads_made_for_each_task_are_not_meta_learned(head: str) -> None:
     assert not set(HEAD) & set(before)
     trainer.step()
     assert all(not torch.equal(before[name], p) for name, p in trainer.learner.meta_parameters.items())
+
+
+FEW = {"adaptation": {"head": "stored", "learning_rate": 0.4}, "training": {"tasks": 3}}
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_portions_read_stored_heads_as_the_whole_batch_does(at_once):
+    """A task that stands twice in a batch starts both times from the head it had before the batch."""
+    whole, portions = (
+        trainer_of(spec_of(IMAGES, FEW)),
+        trainer_of(spec_of(IMAGES, FEW, {"training": {"tasks_at_once": at_once}})),
+    )
+    first, second = whole.step(), portions.step()
+    assert second["outer_loss"] == pytest.approx(first["outer_loss"], rel=1e-9)
+    for name, table in whole.learner.stored.table.items():
+        assert close(portions.learner.stored.table[name], table)
+
+
+def test_divergence_leaves_stored_heads_alone():
+    trainer = trainer_of(spec_of(IMAGES, FEW, {"adaptation": {"learning_rate": 1e300, "steps": 3}}))
+    with pytest.raises(Diverged):
+        trainer.step()
+    assert all(bool(table.isfinite().all()) for table in trainer.learner.stored.table.values())
+
+
+@pytest.mark.parametrize("first", [7, 14, 28, 55, 56])
+def test_an_annealed_order_switches_after_its_share_of_100(first):
+    order = AnnealedOrder.model_validate({"from": 1, "to": 2, "at": first / 100})
+    assert sum(order_at(order, i, 100) == 1 for i in range(100)) == first
+
+
+def test_an_empty_checkpoint_is_refused():
+    with pytest.raises(RequestError):
+        unpack(b"", CPU, "7.pt")

@@ -124,7 +124,6 @@ def meta_gradient(
         vector, share = tape_then.pull_back(vector)
         _add(gradient, share)
     _add(gradient, start.pull_back(vector)[1])
-    rule.remember(states[-1], task)
     none = query_loss.new_zeros(tasks, 0)
     return MetaGradient(
         {n: gradient.get(n, torch.zeros_like(p)) for n, p in meta_parameters.items()},

@@ -18,7 +18,10 @@ def zero_head(tasks: int, outputs: int, size: int, like: Tensor) -> Parameters:
 
 
 def random_head(index: Tensor, outputs: int, size: int, like: Tensor) -> Parameters:
-    """Normal weights of variance 1/D, drawn anew for each task by its index; zero biases."""
+    """Normal weights of variance 1/D, drawn for each task by its index alone; zero biases.
+
+    Whatever the seed and the algorithm, test task i starts from the same random head.
+    """
     weight = normal(stream_key("random head"), index, outputs * size).reshape(-1, outputs, size) * size**-0.5
     return {WEIGHT: weight.to(like.device, like.dtype), BIAS: like.new_zeros(len(index), outputs)}
 

@@ -27,4 +27,4 @@ def order_at(order: object, iteration: int, iterations: int) -> int:
     if isinstance(order, int):
         return order
     start, to, at = (getattr(order, name) for name in ("start", "to", "at"))
-    return to if iteration >= at * iterations else start
+    return to if iteration / iterations >= at else start

@@ -12,8 +12,9 @@ class Episodes(NamedTuple):
 
     `support_x [T, S, ...]`, `query_x [T, Q, ...]`; labels are int64 `[T, S]`, `[T, Q]` for classes and
     floats `[T, S, 1]`, `[T, Q, 1]` for values. `indices [T]` are the tasks' numbers in their stream,
-    `identity [T]` its number in a finite set of tasks (its index where the set is endless). `detail` is what
-    else the task is: classes `[T, N]`, or amplitude, phase and frequency `[T, 3]`.
+    `identity [T]` those in a finite set of tasks (the indices where the set is endless). `detail` is what
+    else a task is: for each class 4 · its number + its quarter turns `[T, N]`, or amplitude, phase and
+    frequency `[T, 3]`.
     """
 
     support_x: Tensor

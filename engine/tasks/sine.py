@@ -73,7 +73,8 @@ class Sine:
         query_x = _within(self.task.query_x, uniform(self._key(part, "query"), index, shape.queries))
         values = [support_x, wave(detail, support_x, self.sign), query_x, wave(detail, query_x, self.sign)]
         points = [v.unsqueeze(-1).to(self.device, self.dtype) for v in values]
-        return Episodes(points[0], points[1], points[2], points[3], index, identity, detail)
+        numbers = [v.to(self.device) for v in (index, identity, detail)]
+        return Episodes(points[0], points[1], points[2], points[3], numbers[0], numbers[1], numbers[2])
 
     def examples(self, index: Tensor) -> Examples:
         """Single points for joint training, `x [1, B, 1]`: example i is one point of its own wave.
