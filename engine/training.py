@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import torch
 
 from engine.adaptation import MetaGradient, State, meta_gradient, probe
+from engine.adaptation.losses import task_metric
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
 from engine.models import Parameters
@@ -94,10 +95,13 @@ class Trainer:
 
     def _joint(self) -> "Seen":
         learner, examples = self.learner, self.stream.examples(self.iteration)
-        gradient, loss, metric = joint_gradient(
-            learner.body, learner.tasks.kind, learner.meta_parameters, examples
-        )
-        return Seen(gradient, loss, lambda: {"outer_loss": loss, "joint_metric": metric}, lambda: None)
+        kind = learner.tasks.kind
+        gradient, loss, outputs = joint_gradient(learner.body, kind, learner.meta_parameters, examples)
+
+        def record() -> dict[str, Any]:
+            return {"outer_loss": loss, "joint_metric": task_metric(kind, outputs, examples.y).mean().item()}
+
+        return Seen(gradient, loss, record, lambda: None)
 
     def _episodes(self) -> "Seen":
         size = self.spec.training.tasks_per_batch

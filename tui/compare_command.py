@@ -57,7 +57,10 @@ def compare(
         return show_plan(planned, runs_folder, json)
     from engine.runs.execution import start
     from tui.following import follow_execution, interrupted, tell_actions
+    from tui.preparing import prepare_images
 
+    tested = [spec for row in planned.rows for specs in row.tests.values() for spec in specs]
+    prepare_images([*(training.spec for training in planned.trainings), *tested], data_folder)
     for note in planned.notes:
         say(note)
     tell_actions(planned.trainings)

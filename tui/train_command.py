@@ -62,7 +62,9 @@ def carry_out(
     """Begins the trainings and follows them to their end; returns the exit code."""
     from engine.runs.execution import Trainings
     from tui.following import follow_trainings, interrupted, tell_actions
+    from tui.preparing import prepare_images
 
+    prepare_images((training.spec for training in trainings), data_folder)
     tell_actions(trainings)
     started = Trainings(trainings, runs_folder, data_folder, name)
     if detach:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from engine.presets.files import Preset, load_preset
@@ -18,7 +19,7 @@ from engine.presets.layers import (
     override_layer,
     preset_layers,
 )
-from engine.presets.schema import Spec
+from engine.presets.schema import ImageTask, Spec
 from engine.presets.specs import checked_spec, spec_to_dict
 
 DEFAULT = "schema default"
@@ -43,7 +44,7 @@ def resolve(
     seed: int | None = None,
     device: str | None = None,
 ) -> Resolved:
-    """The spec of an algorithm on a task, from all layers ; RequestError for whatever does not fit.
+    """The spec of an algorithm on a task, from all layers; RequestError for whatever does not fit.
 
     `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`.
     """
@@ -56,7 +57,16 @@ def resolve(
     for layer in (*task_base, *base, *task_budget, *budgets, *asked):
         merge(tree, layer)
     spec = checked_spec(tree, {"origin": _origin(task_preset, algorithm_preset, budget, asked)})
-    return Resolved(spec, _layers(spec, tree))
+    return Resolved(_anchored(spec), _layers(spec, tree))
+
+
+def _anchored(spec: Spec) -> Spec:
+    """A folder of images that is a path is made absolute: a worker may be started again from anywhere."""
+    task = spec.task
+    if not isinstance(task, ImageTask) or task.folder is None or "/" not in task.folder:
+        return spec
+    folder = str(Path(task.folder).expanduser().absolute())
+    return spec.model_copy(update={"task": task.model_copy(update={"folder": folder})})
 
 
 def _asked(
