@@ -1,4 +1,4 @@
-"""Images are read and packed before anything starts: what is broken is refused while nothing is written yet."""
+"""Images are read and packed before anything starts: broken ones are refused while nothing is written."""
 
 from collections.abc import Iterable
 from pathlib import Path
