@@ -8,6 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -24,7 +25,6 @@ from engine.models import Parameters
 from engine.presets.schema import Spec
 from engine.tasks import build_tasks
 from engine.tasks.episodes import Episodes
-from engine.train_job import memory_bytes
 
 
 class Workload(NamedTuple):
@@ -151,17 +151,33 @@ def measure(workload: Workload, device: torch.device, least: float) -> list[dict
     for name, gradient in theirs.items():
         if (gradient - ours[name]).norm() > 0.02 * gradient.norm() + 1e-5:
             raise RuntimeError(f"{workload.name}: the generic path and the plain loop disagree on {name}")
+    peaks = [peak_bytes(work, device) for work in (loop, generic)]
     turns = [(_seconds(loop, device, least / 2), _seconds(generic, device, least / 2)) for _ in range(2)]
     loop_seconds, generic_seconds = (min(column) for column in zip(*turns, strict=True))
-    memory = memory_bytes(str(device))
     return [
-        _row(workload, "loop", loop_seconds, loop_seconds, memory),
-        _row(workload, "generic", generic_seconds, loop_seconds, memory),
+        _row(workload, "loop", loop_seconds, loop_seconds, peaks[0]),
+        _row(workload, "generic", generic_seconds, loop_seconds, peaks[1]),
     ]
 
 
+def peak_bytes(work: Callable[[], object], device: torch.device) -> int | None:
+    """The most memory held during a call: by the device, or by the process where Linux tells; else None."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        # Writing 5 there resets the high-water mark of resident memory (man 5 proc).
+        Path("/proc/self/clear_refs").write_text("5")
+        work()
+        status = Path("/proc/self/status").read_text()
+    except OSError:
+        return None
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+
+
 def _row(
-    workload: Workload, path: str, seconds: float, loop_seconds: float, memory: int
+    workload: Workload, path: str, seconds: float, loop_seconds: float, memory: int | None
 ) -> dict[str, object]:
     return {
         "workload": workload.name,

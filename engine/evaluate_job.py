@@ -1,6 +1,7 @@
 """Answers evaluation requests: a checkpoint, tested as a spec says, becomes a result file beside the run."""
 
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -10,82 +11,86 @@ from engine.checkpoint import unpack
 from engine.data import data_folder
 from engine.devices import threads
 from engine.errors import RequestError
-from engine.evaluation import Scored, evaluate
+from engine.evaluation import evaluate
 from engine.learner import Learner
-from engine.presets import Spec, spec_from_dict, test_adaptation
+from engine.presets import Spec, test_adaptation
 from engine.presets.schema import ImageTask
-from engine.runs import (
-    Run,
-    pending_requests,
-    plain,
-    read_status,
-    read_verified,
-    withdraw_request,
-    write_result,
-)
+from engine.requests import ENDED, KIND, Asked
+from engine.runs import Run, Status, read_status, write_result
 from engine.runs.files import to_json, write_whole
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
 from engine.train_job import torch_device
-from engine.training import load_parameters
 
-
-def answer_requests(runs: list[Run], device_name: str, ending: Callable[[], bool]) -> int:
-    """Answers every pending evaluation request of these runs, the oldest of each first.
-
-    Returns 1 if any could not be answered; `results/.ID.error` then says why in one line.
-    """
-    failed = False
-    for run in runs:
-        for name, request in pending_requests(run).items():
-            if request.get("kind") != "evaluate":
-                continue
-            try:
-                write_result(run, name, _answer(run, name, request, device_name, ending))
-            except Ended:
-                return 0
-            except (RequestError, RuntimeError, OSError, KeyError) as error:
-                failed = True
-                write_whole(run.results / f".{name}.error", plain(str(error), 500).encode())
-                withdraw_request(run, name)
-            finally:
-                (run.results / f".{name}.progress").unlink(missing_ok=True)
-    return int(failed)
+PROGRESS_SECONDS = 0.25
 
 
 class Ended(Exception):
     """The worker was asked to end in the middle of an evaluation."""
 
 
-def _answer(
-    run: Run, name: str, request: dict[str, Any], device_name: str, ending: Callable[[], bool]
-) -> dict[str, Any]:
-    begun = time.monotonic()
-    spec = spec_from_dict(request["spec"], "the request")
-    torch.set_num_threads(threads(spec))
-    device = torch_device(device_name, spec.device)
-    path = run.checkpoints / request["checkpoint"]
-    state = unpack(read_verified(path), device, path.name)
-    _write_progress(run, name, "loading data", 0, 1)
-    tasks = build_tasks(spec, data_folder(), device)
-    learner = Learner(spec, tasks, device)
-    load_parameters(learner, state)
-    last_written = [0.0]
+def answer(asked: list[Asked], ending: Callable[[], bool]) -> int:
+    """Answers requests one after the other; returns 1 if any could not be answered, ENDED if asked to end."""
+    failed = False
+    for request in asked:
+        try:
+            write_result(request.run, request.name, _result(request, ending))
+        except Ended:
+            return ENDED
+        except RequestError as error:
+            failed = True
+            request.refuse(str(error))
+        except Exception as error:
+            # One request that cannot be answered must not take the others with it.
+            traceback.print_exc()
+            failed = True
+            request.refuse(f"{type(error).__name__}: {error}")
+        finally:
+            (request.run.results / f".{request.name}.progress").unlink(missing_ok=True)
+    return int(failed)
+
+
+def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:
+    spec, run = request.spec, request.run
+    if spec is None or request.data is None:
+        raise RequestError(request.error or "the request cannot be read")
+    begun, written = time.monotonic(), 0.0
 
     def progress(phase: str, done: int, total: int) -> None:
+        nonlocal written
         if ending():
             raise Ended
-        if time.monotonic() - last_written[0] > 0.25:
-            last_written[0] = time.monotonic()
-            _write_progress(run, name, phase, done, total)
+        if time.monotonic() - written > PROGRESS_SECONDS:
+            written = time.monotonic()
+            _write_progress(run, request.name, phase, done, total)
 
-    evaluation, adaptation = spec.evaluation, test_adaptation(spec)
+    torch.set_num_threads(threads(spec))
+    device = torch_device(request.device, spec.device)
+    state = unpack(request.data, device, request.checkpoint)
+    progress("loading data", 0, 1)
+    tasks = build_tasks(spec, data_folder(), device)
+    learner = Learner(spec, tasks, device)
+    learner.meta_parameters = {n: p.to(learner.dtype) for n, p in state["meta_parameters"].items()}
+    evaluation = spec.evaluation
     scored = evaluate(
-        learner, adaptation, evaluation.tune, "test", evaluation.episodes, evaluation.statistics, progress
+        learner,
+        test_adaptation(spec),
+        evaluation.tune,
+        "test",
+        evaluation.episodes,
+        evaluation.statistics,
+        progress,
     )
     trained = read_status(run)
-    return _result(spec, tasks, scored, path.name) | {
-        "id": name,
+    return {
+        "kind": KIND,
+        "id": request.name,
+        **_about(request, spec, tasks, trained),
+        "steps": scored.steps,
+        "values": scored.values.tolist(),
+        "after_step": scored.after_step,
+        "before_step": scored.before_step,
+        "chosen": scored.chosen,
         "seconds": round(time.monotonic() - begun, 3),
         "train_seconds": trained.more.get("seconds"),
         "train_iterations": trained.step,
@@ -97,45 +102,44 @@ def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> N
     write_whole(run.results / f".{name}.progress", to_json(content), durable=False)
 
 
-def _result(spec: Spec, tasks: TaskDistribution, scored: Scored, checkpoint: str) -> dict[str, Any]:
+def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status) -> dict[str, Any]:
     classes = tasks.kind == "classes"
-    step, _, digest = checkpoint.removesuffix(".pt").partition("-")
-    split: dict[str, Any] = {"split": "", "split_hash": "", "notes": []}
+    step, _, digest = request.checkpoint.removesuffix(".pt").partition("-")
+    split: dict[str, Any] = {"split": "", "split_hash": "", "images_hash": "", "notes": []}
     if isinstance(tasks, ImageEpisodes):
-        split = {"split": tasks.split, "split_hash": tasks.split_hash, "notes": list(tasks.notes)}
+        packed = tasks.packed
+        split = {"split": packed.split, "split_hash": packed.split_hash}
+        split |= {"images_hash": packed.images_hash, "notes": list(packed.notes)}
+    best = trained.best is not None and trained.best.get("file") == request.checkpoint
     return {
         "checkpoint": digest,
         "checkpoint_step": int(step),
         "task": spec.origin.task,
         "algorithm": spec.origin.algorithm,
         **split,
-        "protocol": protocol(spec, scored.after_step),
+        "protocol": _protocol(spec, best),
         "metric": "accuracy" if classes else "mse",
         "higher_is_better": classes,
-        "steps": scored.steps,
-        "values": scored.values.tolist(),
-        "after_step": scored.after_step,
-        "before_step": scored.before_step,
-        "chosen": scored.chosen,
     }
 
 
-def protocol(spec: Spec, after_step: int) -> dict[str, Any]:
-    """What a figure depends on besides the training: the protocol of a test, in plain words and numbers."""
+def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
+    """What a figure depends on besides the training, in plain words and numbers."""
     task = spec.task
     shape = {"shots": task.shots, "queries": task.queries}
     if isinstance(task, ImageTask):
         shape = {"ways": task.ways, **shape}
+    trained = "best on validation" if best else "last"
     return {
         **shape,
         "dataset": task.dataset,
         "steps_in_training": spec.adaptation.steps if spec.outer.rule == "meta-gradient" else None,
-        "steps_in_testing": after_step,
+        "steps_in_testing": test_adaptation(spec).steps,
         "episodes": spec.evaluation.episodes,
         "evaluation_seed": spec.evaluation.seed,
         "statistics": spec.evaluation.statistics,
         "model": "single",
-        "checkpoint": "best on validation" if spec.outer.rule != "none" else "as initialised",
+        "checkpoint": "as initialised" if spec.outer.rule == "none" else trained,
         "budget": spec.origin.budget,
         "seed": spec.seed,
     }

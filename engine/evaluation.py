@@ -1,6 +1,6 @@
 """Testing: every episode's accuracy or error after chosen numbers of inner steps, without a graph."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from math import inf, isfinite
@@ -17,6 +17,7 @@ from engine.tasks.episodes import Part
 
 # Images held at once in one pass: keeps the memory of testing below a few hundred megabytes.
 EXAMPLES_AT_ONCE = 6000
+VALUES_AT_ONCE = 10000
 Progress = Callable[[str, int, int], None]
 
 
@@ -37,24 +38,33 @@ def scores(
 ) -> Tensor:
     """The metric of episodes 0..E-1 after each of `steps`: float64 `[E, len(steps)]` on the CPU.
 
+    Where the device's memory does not hold a portion of the episodes, smaller ones are taken.
+
     A rule that has no steps is asked once, whatever `steps` says: `[E, 1]`.
     """
     rule = learner.rule(adaptation, part, statistics)
-    values = []
-    for begin, end in _portions(learner, part, episodes, statistics):
-        task = learner.tasks.episodes(part, torch.arange(begin, end))
-        values.append(_trajectory(rule, learner, task, steps).double().cpu())
-        tick(end)
+    values: list[Tensor] = []
+    done, size = 0, min(episodes, _tasks_at_once(learner, part, statistics))
+    while done < episodes:
+        end = min(done + size, episodes)
+        try:
+            task = learner.tasks.episodes(part, torch.arange(done, end))
+            values.append(_trajectory(rule, learner, task, steps).cpu().double())
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size = (size + 1) // 2
+            continue
+        done = end
+        tick(done)
     return torch.cat(values)
 
 
-def _portions(learner: Learner, part: Part, episodes: int, statistics: str) -> Iterator[tuple[int, int]]:
+def _tasks_at_once(learner: Learner, part: Part, statistics: str) -> int:
     ways, shots, queries = learner.tasks.shape(part)
     support = ways * shots
     passed = ways * queries * (support + 1) if statistics == "one" else support + ways * queries
-    size = max(1, EXAMPLES_AT_ONCE // passed) if learner.tasks.kind == "classes" else episodes
-    for begin in range(0, episodes, size):
-        yield begin, min(begin + size, episodes)
+    return max(1, EXAMPLES_AT_ONCE // passed) if learner.tasks.kind == "classes" else VALUES_AT_ONCE
 
 
 @torch.no_grad()

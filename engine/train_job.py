@@ -19,6 +19,7 @@ from engine.runs import (
     Run,
     StatusWriter,
     clear,
+    list_checkpoints,
     newest_good_checkpoint,
     prune_checkpoints,
     read_events,
@@ -46,7 +47,6 @@ class Journal:
         self.events = EventWriter(run.events_path)
         self.seconds = 0.0
         self.best_file: str | None = None
-        self.records = 0
         self.last_step, self.last_time = 0, time.monotonic()
 
     def phase(self, name: str) -> None:
@@ -57,7 +57,6 @@ class Journal:
     def record(self, record: dict[str, Any]) -> None:
         """A `train` event, and every fifth time a `speed` event."""
         self.events.append("train", **record)
-        self.records += 1
         step = record["step"]
         if step % (SPEED_EVERY * self.spec.training.record_every) == 0:
             now = time.monotonic()
@@ -137,6 +136,7 @@ def torch_device(name: str, wanted: str) -> torch.device:
 
 
 def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
+    resumes = journal.events.seq > 0
     journal.phase("loading data")
     tasks = build_tasks(spec, data_folder(), device)
     journal.phase("building")
@@ -148,7 +148,11 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
         # The number of threads decides the order of sums, and so the last bits.
         torch.set_num_threads(saved["threads"])
         journal.best_file = _file_of(journal, trainer)
+    if resumes:
         journal.events.append("resumed", step=trainer.iteration)
+        for damaged in list_checkpoints(journal.run):
+            if damaged.step > trainer.iteration:
+                journal.events.append("note", text=f"checkpoint {damaged.path.name} is damaged, passed over")
     journal.last_step = trainer.iteration
     return trainer
 

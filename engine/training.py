@@ -5,6 +5,7 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from engine.adaptation import MetaGradient, State, meta_gradient, probe
 from engine.adaptation.losses import task_metric
@@ -117,12 +118,11 @@ class Trainer:
                 self.tasks_at_once = (self.tasks_at_once + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
         loss = torch.cat([walk.query_loss for walk in walks]).mean().item()
-        states = [_joined(states) for states in zip(*(walk.states for walk in walks), strict=True)]
         return Seen(
             _mean_gradient(walks, size),
             loss,
-            lambda: self._record(tasks, walks, states, loss),
-            lambda: self.rule.remember(states[-1], tasks),
+            lambda: self._record(tasks, walks, loss),
+            lambda: self.rule.remember(_joined([walk.states[-1] for walk in walks]), tasks),
         )
 
     def _walk(self, tasks: Episodes, begin: int, second_order: bool) -> MetaGradient:
@@ -135,29 +135,31 @@ class Trainer:
             self.spec.adaptation.constant_memory,
         )
 
-    def _record(
-        self, tasks: Episodes, walks: list[MetaGradient], states: list[State], loss: float
-    ) -> dict[str, Any]:
+    def _record(self, tasks: Episodes, walks: list[MetaGradient], loss: float) -> dict[str, Any]:
         """Support and query losses and the metric before each inner step and after the last, over tasks."""
-        query_loss, metric = [], []
-        for state in states:
-            state_loss, state_metric = probe(
-                self.rule, self.learner.tasks.kind, self.learner.meta_parameters, tasks, state
-            )
-            query_loss.append(state_loss.mean().item())
-            metric.append(state_metric.mean().item())
-        with torch.no_grad():
-            last = self.rule.support_loss(states[-1], self.learner.meta_parameters, tasks).mean().item()
-        steps = torch.cat([walk.support_loss for walk in walks]).mean(0).tolist()
-        norms = torch.cat([walk.norms for walk in walks]).mean(0).tolist()
+        seen = [self._probed(tasks, number, walk) for number, walk in enumerate(walks)]
+        support, query, metric = (torch.cat(parts).mean(0).tolist() for parts in zip(*seen, strict=True))
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
+        norms = torch.cat([walk.norms for walk in walks]).mean(0).tolist()
         return {
             "outer_loss": loss,
-            "support_loss": [*steps, last],
-            "query_loss": query_loss,
+            "support_loss": support,
+            "query_loss": query,
             name: metric,
             "meta_gradient_norms": norms,
         }
+
+    def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
+        """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch."""
+        begin = number * self.tasks_at_once
+        portion = tasks.rows(begin, begin + self.tasks_at_once)
+        parameters, kind = self.learner.meta_parameters, self.learner.tasks.kind
+        probes = [probe(self.rule, kind, parameters, portion, state) for state in walk.states]
+        with torch.no_grad():
+            last = self.rule.support_loss(walk.states[-1], parameters, portion)
+        losses, metrics = zip(*probes, strict=True)
+        support = torch.cat([walk.support_loss, last.unsqueeze(1)], 1)
+        return support, torch.stack(losses, 1), torch.stack(metrics, 1)
 
     def validate(self) -> dict[str, Any]:
         """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the
@@ -231,5 +233,6 @@ def _mean_gradient(walks: list[MetaGradient], tasks: int) -> Parameters:
     }
 
 
-def _joined(states: tuple[State, ...]) -> State:
+def _joined(states: list[State]) -> State:
+    """The states of all portions as one."""
     return {n: torch.cat([state[n] for state in states]) for n in states[0]} if len(states) > 1 else states[0]

@@ -16,6 +16,7 @@ from pathlib import Path
 from engine.devices import device_name
 from engine.errors import RequestError
 from engine.presets import load_spec
+from engine.requests import ENDED, Asked, evaluations
 from engine.runs import (
     Run,
     StatusWriter,
@@ -23,7 +24,6 @@ from engine.runs import (
     asked,
     clear,
     hold_slot,
-    pending_requests,
     plain,
     read_status,
 )
@@ -72,6 +72,7 @@ def train(folder: Path, descriptor: int) -> int:
             from engine.train_job import train_run
 
             return train_run(run, spec, device, status, stop)
+    return 1
 
 
 @contextmanager
@@ -87,18 +88,21 @@ def _told(status: StatusWriter) -> Iterator[None]:
 
 
 def evaluate(folders: list[Path]) -> int:
-    """Answers the pending evaluation requests of these runs, one after the other."""
-    runs = [run for run in map(Run, folders) if pending_requests(run)]
-    if not runs:
-        return 0
-    stop = Stop()
-    device = device_name(str(load_spec(runs[0].spec_path).device))
-    with hold_slot(device, time.time(), stop.ending) as held:
-        if not held:
-            return 0
-        from engine.evaluate_job import answer_requests
+    """Answers the pending evaluation requests of these runs, device by device.
 
-        return answer_requests(runs, device, stop.ending)
+    Checkpoints are read at once: while this worker waits for a device, a training may let go of them.
+    """
+    stop = Stop()
+    code = 0
+    asked = [Asked.read(Run(folder), name) for folder in folders for name in evaluations(Run(folder))]
+    for device in dict.fromkeys(each.device for each in asked):
+        with hold_slot(device, time.time(), stop.ending) as held:
+            if not held:
+                return ENDED
+            from engine.evaluate_job import answer
+
+            code = max(code, answer([each for each in asked if each.device == device], stop.ending))
+    return code
 
 
 def main(arguments: list[str]) -> int:

@@ -10,6 +10,7 @@ from engine.data.packing import class_counts
 from engine.data.supply import homes_of, locate, supply_of
 from engine.errors import RequestError
 from engine.presets.schema import ImageTask, Spec
+from engine.presets.shapes import Shape, tested_shape, training_shape
 
 
 @dataclass(frozen=True)
@@ -57,25 +58,14 @@ def check_task_fits(spec: Spec, data_dir: Path | None = None) -> None:
         return
     counts = class_counts(task, data_dir)
     for part in ("test", "validation"):
-        _fits(
-            task,
-            part,
-            counts[part],
-            {"ways": task.ways, "shots": task.shots, "queries": task.queries},
-            "task",
-        )
+        _fits(task, part, counts[part], tested_shape(task), "task")
     if spec.outer.rule == "meta-gradient":
-        training = spec.training
-        wanted = {
-            "ways": training.ways or task.ways,
-            "shots": training.shots or task.shots,
-            "queries": training.queries or task.queries,
-        }
-        _fits(task, "train", counts["train"], wanted, "training" if training.ways else "task")
+        section = "training" if spec.training.ways else "task"
+        _fits(task, "train", counts["train"], training_shape(spec), section)
 
 
-def _fits(task: ImageTask, part: str, counts: list[int], wanted: dict[str, int], section: str) -> None:
-    ways, shots, queries = wanted["ways"], wanted["shots"], wanted["queries"]
+def _fits(task: ImageTask, part: str, counts: list[int], wanted: Shape, section: str) -> None:
+    ways, shots, queries = wanted
     which = f"the {part} part of {task.folder or task.dataset}"
     if ways > len(counts):
         raise RequestError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from engine.presets.overlay import validation_adaptation
 from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
+from engine.presets.shapes import training_shape
 
 NUMERICS_VERSION = 1
 """Raised whenever the engine's numbers change, so that no training from before is reused."""
@@ -53,7 +54,7 @@ def _initial_head(spec: Spec) -> Any:
     """Outputs of the head that is initialised, if there is one."""
     if spec.adaptation.rule != "gradient" or spec.adaptation.head != "learned":
         return None
-    return (spec.training.ways or spec.task.ways) if isinstance(spec.task, ImageTask) else 1
+    return training_shape(spec).ways
 
 
 def _optimizer(spec: Spec) -> dict[str, Any]:
@@ -68,22 +69,15 @@ def _optimizer(spec: Spec) -> dict[str, Any]:
     return read
 
 
-def _shape(spec: Spec) -> dict[str, int]:
-    """Ways, shots and queries of a training episode; one way for values."""
-    training, task = spec.training, spec.task
-    ways = (training.ways or task.ways) if isinstance(task, ImageTask) else 1
-    return {"ways": ways, "shots": training.shots or task.shots, "queries": training.queries or task.queries}
-
-
 def _joint(spec: Spec) -> dict[str, Any]:
     """Joint training reads no episodes: how many examples there are in a batch, and where sines draw them."""
-    shape, training, task = _shape(spec), spec.training, spec.task
-    meta_batch = training.tasks_per_batch * shape["ways"] * (shape["shots"] + shape["queries"])
+    shape, training, task = training_shape(spec), spec.training, spec.task
+    meta_batch = training.tasks_per_batch * shape.examples
     read: dict[str, Any] = {"examples": training.examples_per_batch or meta_batch}
     if isinstance(task, SineTask):
         read["tasks"] = training.tasks
         if task.support_x != task.query_x:
-            read |= {"shots": shape["shots"], "queries": shape["queries"]}
+            read |= {"shots": shape.shots, "queries": shape.queries}
     return read
 
 
@@ -92,7 +86,7 @@ def _episodes(spec: Spec) -> dict[str, Any]:
     plain_order = order if isinstance(order, int) else order.model_dump(mode="json")
     adaptation = {**_gradient(spec.adaptation), "order": plain_order}
     return {
-        **_shape(spec),
+        **training_shape(spec)._asdict(),
         "tasks_per_batch": training.tasks_per_batch,
         "tasks": training.tasks,
         "adaptation": adaptation,

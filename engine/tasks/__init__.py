@@ -1,23 +1,30 @@
 """Task distributions: tasks as a function of (seed, part, index)."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 
-from engine.data import load_images
-from engine.presets.schema import ImageTask, SineTask, Spec
-from engine.tasks.episodes import Episodes, Examples, Part, Shape, TaskDistribution
+from engine.data import PackedImages, load_images
+from engine.presets.schema import ImageTask, Spec
+from engine.presets.shapes import Shape, tested_shape, training_shape
+from engine.tasks.episodes import Episodes, Examples, Part, TaskDistribution
 from engine.tasks.images import ImageEpisodes
 from engine.tasks.sine import Sine
 
 __all__ = ["Episodes", "Examples", "Part", "Shape", "TaskDistribution", "build_tasks", "training_shape"]
 
 
-def training_shape(spec: Spec) -> Shape:
-    """What a training episode has: `training.*` where given, else what is tested."""
-    task, training = spec.task, spec.training
-    ways = 1 if isinstance(task, SineTask) else training.ways or task.ways
-    return Shape(ways, training.shots or task.shots, training.queries or task.queries)
+def _images_of(task: ImageTask) -> ImageTask:
+    """A task with whatever does not decide its images left out, so that equal images have equal keys."""
+    kept = {"dataset", "split", "folder", "image_size", "channels", "rotations"}
+    return ImageTask.model_validate(task.model_dump(include=kept))
+
+
+@lru_cache(maxsize=1)
+def _packed(task: ImageTask, data_folder: Path) -> PackedImages:
+    """The images that were read last: one worker tests many runs on the same ones."""
+    return load_images(task, data_folder)
 
 
 def build_tasks(
@@ -34,7 +41,7 @@ def build_tasks(
     task, training, device = spec.task, training_shape(spec), torch.device(device)
     common = (spec.seed, spec.evaluation.seed, spec.training.tasks, device, dtype)
     if isinstance(task, ImageTask):
-        tested = Shape(task.ways, task.shots, task.queries)
+        tested = tested_shape(task)
         shapes: dict[Part, Shape] = {"train": training, "validation": tested, "test": tested}
-        return ImageEpisodes(load_images(task, data_folder), task.rotations, shapes, *common)
+        return ImageEpisodes(_packed(_images_of(task), data_folder), task.rotations, shapes, *common)
     return Sine(task, training, *common)

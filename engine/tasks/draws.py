@@ -45,8 +45,10 @@ def bits(key: int, index: Tensor, count: int) -> Tensor:
 
 
 def uniform(key: int, index: Tensor, count: int) -> Tensor:
-    """`count` numbers in [0, 1) for each index: float64 `[..., count]`."""
-    return _shifted(bits(key, index, count), 11).to(torch.float64) * 2.0**-53
+    """`count` numbers in [0, 1) for each index: float64 `[..., count]` (on the CPU for MPS)."""
+    drawn = _shifted(bits(key, index, count), 11)
+    # MPS has no float64.
+    return (drawn.cpu() if drawn.device.type == "mps" else drawn).to(torch.float64) * 2.0**-53
 
 
 def normal(key: int, index: Tensor, count: int) -> Tensor:

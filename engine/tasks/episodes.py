@@ -4,6 +4,8 @@ from typing import Literal, NamedTuple, Protocol
 
 from torch import Tensor
 
+from engine.presets.shapes import Shape
+
 Part = Literal["train", "validation", "test"]
 
 
@@ -35,20 +37,6 @@ class Examples(NamedTuple):
 
     x: Tensor
     y: Tensor
-
-
-class Shape(NamedTuple):
-    """How many classes, support examples a class and query examples a class an episode has (one class for
-    values)."""
-
-    ways: int
-    shots: int
-    queries: int
-
-    @property
-    def examples(self) -> int:
-        """Support and query examples of one episode."""
-        return self.ways * (self.shots + self.queries)
 
 
 class TaskDistribution(Protocol):

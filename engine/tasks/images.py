@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from engine.data import PackedImages
+from engine.presets.shapes import Shape
 from engine.tasks.draws import bits, integers, stream_key, uniform
-from engine.tasks.episodes import Episodes, Examples, Part, Shape
+from engine.tasks.episodes import Episodes, Examples, Part
 
 TURNS = 4
 
@@ -50,7 +51,7 @@ class ImageEpisodes:
     ) -> None:
         self.images = torch.from_numpy(np.array(packed.images)).to(device)
         self.input_shape: tuple[int, ...] = tuple(self.images.shape[1:])
-        self.split, self.split_hash, self.notes = packed.split, packed.split_hash, packed.notes
+        self.packed = packed
         self.rotations, self.shapes, self.tasks = rotations, shapes, tasks
         self.device, self.dtype = device, dtype
         self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
@@ -60,6 +61,7 @@ class ImageEpisodes:
             )
             for part, p in packed.parts.items()
         }
+        self.training_images = int(packed.parts["train"].counts.sum())
         self.turns = TURNS if rotations == "classes" else 1
         # Joint training tells turned drawings apart wherever episodes may show them turned.
         self.joint_turns = 1 if rotations == "none" else TURNS
@@ -119,7 +121,8 @@ class ImageEpisodes:
         images."""
         index, table = index.to(self.device), self.tables["train"]
         last = table.counts.cumsum(0)
-        place = (uniform(self._key("train", "joint"), index, 1).squeeze(-1) * last[-1]).long()
+        fraction = uniform(self._key("train", "joint"), index, 1).squeeze(-1)
+        place = (fraction * self.training_images).long().to(self.device)
         classes = torch.searchsorted(last, place, right=True)
         positions = table.offsets[classes] + place - (last - table.counts)[classes]
         turn = integers(self._key("train", "joint turns"), index, 1, self.joint_turns).squeeze(-1)

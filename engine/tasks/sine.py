@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from engine.presets.schema import SineTask
+from engine.presets.shapes import Shape, tested_shape
 from engine.tasks.draws import integers, stream_key, uniform
-from engine.tasks.episodes import Episodes, Examples, Part, Shape
+from engine.tasks.episodes import Episodes, Examples, Part
 
 
 def wave(detail: Tensor, x: Tensor, sign: float) -> Tensor:
@@ -41,7 +42,7 @@ class Sine:
     ) -> None:
         self.task, self.tasks, self.device, self.dtype = task, tasks, device, dtype
         self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
-        tested = Shape(1, task.shots, task.queries)
+        tested = tested_shape(task)
         self.shapes = {"train": training, "validation": tested, "test": tested}
         self.sign = -1.0 if task.shift == "minus" else 1.0
 
