@@ -77,6 +77,7 @@ def evaluate(run: Run) -> None:
         step, _, digest = request["checkpoint"].removesuffix(".pt").partition("-")
         accuracy = spec["task"]["dataset"] != "sine"
         result = {
+            "kind": "evaluate",
             "id": name,
             "checkpoint": digest,
             "checkpoint_step": int(step),

@@ -12,6 +12,7 @@ from tui import tables
 
 def result(values, *, metric="accuracy", steps=(0, 1), after=1, before=0, chosen=None, split="abc", **more):
     return {
+        "kind": "evaluate",
         "id": "f" * 16,
         "checkpoint": "0" * 16,
         "checkpoint_step": 500,

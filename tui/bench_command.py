@@ -2,7 +2,6 @@
 
 import json as reader
 import subprocess
-import sys
 from typing import Annotated
 
 import typer
@@ -22,12 +21,19 @@ def bench(
     json: given.Json = False,
 ) -> int:
     """Time a meta-iteration of named workloads: the plain loop over tasks and the engine's own ways."""
+    from engine.presets.layers import option_layer
+    from engine.runs.processes import worker_command, worker_environment
     from tui.numbers import size
 
-    command = [sys.executable, "-P", "-m", "engine.worker", "bench"]
-    command += ["--device", device or "auto", "--workload", workload, "--seconds", str(seconds)]
+    if device is not None:
+        option_layer("--device", "device", device)
+    command = worker_command(
+        "bench", "--device", device or "auto", "--workload", workload, "--seconds", str(seconds)
+    )
     rows = []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=worker_environment()
+    ) as child:
         assert child.stdout is not None and child.stderr is not None
         try:
             for line in child.stdout:

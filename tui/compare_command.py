@@ -16,7 +16,7 @@ def compare(
         typer.Argument(
             metavar="TASK ALGORITHM... | COMPARISON",
             help="Presets by name or path.",
-            autocompletion=given.complete_comparison,
+            autocompletion=given.complete_compare,
         ),
     ],
     set_: given.Set = None,
@@ -44,7 +44,8 @@ def compare(
 ) -> int:
     """Compare algorithms on a task, a pretraining baseline among them, on the same test episodes."""
     from engine.errors import RequestError
-    from engine.runs.comparison import Options, plan, requested_comparison
+    from engine.runs.comparison import plan, requested_comparison
+    from engine.runs.rows import Options
 
     if format_ not in FORMATS:
         raise RequestError(f'--format "{format_}" is unknown; there are {", ".join(FORMATS)}')
@@ -55,7 +56,7 @@ def compare(
         from tui.dry_run import show_plan
 
         return show_plan(planned, runs_folder, json)
-    from engine.runs.execution import start
+    from engine.runs.execution import prepared
     from tui.following import follow_execution, interrupted, tell_actions
     from tui.preparing import prepare_images
 
@@ -64,11 +65,12 @@ def compare(
     for note in planned.notes:
         say(note)
     tell_actions(planned.trainings)
-    execution = start(planned, runs_folder, data_folder, name)
-    if detach:
-        emit("\n".join(item.run.id for item in execution.trainings.followed))
-        return 0
+    execution = prepared(planned, runs_folder, data_folder, name)
     try:
+        execution.trainings.begin()
+        if detach:
+            emit("\n".join(item.run.id for item in execution.trainings.followed))
+            return 0
         follow_execution(execution)
     except KeyboardInterrupt:
         execution.tests.cancel()

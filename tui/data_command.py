@@ -68,19 +68,23 @@ def fetch(name: Name, data_dir: given.DataDir = None) -> int:
 @app.command("check")
 def check(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A data set; none: all that are here.")
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A data set or a folder of your own images; none: all data sets that are here.",
+        ),
     ] = None,
     json: given.Json = False,
     data_dir: given.DataDir = None,
 ) -> int:
     """Read every file of a data set and say what is wrong with which; exit code 1 where something is."""
-    from engine.data import DATASETS, data_folder, dataset_named, inspect
+    from engine.data import DATASETS, data_folder, inspect
     from engine.data import check as look
     from engine.presets.schema import ImageTask
 
     folder = data_folder(data_dir)
     if name is not None:
-        names = [dataset_named(name).name]
+        names = [name]
     else:
         known = [n for n in DATASETS if n not in ("folder", "glyphs")]
         names = [n for n in known if inspect(ImageTask.model_validate({"dataset": n}), folder).present]

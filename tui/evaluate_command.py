@@ -1,7 +1,9 @@
 """`kshot evaluate`: accuracy or error of one run after 0..k inner steps."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from tui import options as given
 from tui.output import emit, emit_json, terminal_width
@@ -10,6 +12,9 @@ from tui.output import emit, emit_json, terminal_width
 def evaluate(
     run: given.RunName,
     set_: given.Set = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to test.")
+    ] = None,
     json: given.Json = False,
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
@@ -19,8 +24,8 @@ def evaluate(
     from engine.errors import RequestError
     from engine.presets import load_spec
     from engine.runs import find_run, read_status
-    from engine.runs.execution import Test, Tests, tested_checkpoint
     from engine.runs.reports import evaluation_report
+    from engine.runs.testing import Test, Tests, tested_checkpoint, tested_spec
     from tui.progress import follow
 
     for text in given.overrides(set_, None):
@@ -30,7 +35,9 @@ def evaluate(
             )
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     found = find_run(runs_folder, run)
-    spec = load_spec(found.spec_path, overrides=given.overrides(set_, None))
+    laid_over = [*given.overrides(set_, None), *([] if device is None else [f"device={device}"])]
+    asked = load_spec(found.spec_path, overrides=laid_over)
+    spec = tested_spec(load_spec(found.spec_path), asked, found.id)
     check_task_fits(spec, data_folder)
     if tested_checkpoint(found, read_status(found)) is None:
         raise RequestError(f"run {found.id} is {read_status(found).state} and has no checkpoint to test yet")

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from engine.runs.comparison import Training
 from engine.runs.execution import Execution, Followed, Trainings
+from engine.runs.store import metric_of
 from tui.output import say
 from tui.views import RunView
 
@@ -39,11 +39,6 @@ def views_of(started: Trainings) -> list[RunView]:
         RunView(item.run, label_of(item.training, trainings), metric_of(item.training.spec))
         for item in started.followed
     ]
-
-
-def metric_of(spec: Any) -> str:
-    """What the spec's tasks are measured by."""
-    return "mse" if spec.task.dataset == "sine" else "accuracy"
 
 
 def follow_trainings(started: Trainings) -> None:

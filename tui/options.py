@@ -20,13 +20,20 @@ def complete_algorithm(incomplete: str) -> list[str]:
 
 
 def complete_comparison(incomplete: str) -> list[str]:
-    """Comparison and task presets: what may stand first after `compare`."""
+    """Comparison presets for the shell's completion."""
+    return _complete("comparisons", incomplete)
+
+
+def complete_compare(context: typer.Context, incomplete: str) -> list[str]:
+    """After `compare`: a comparison or a task first, algorithms after it."""
+    if context.params.get("what"):
+        return _complete("algorithms", incomplete)
     return _complete("comparisons", incomplete) + _complete("tasks", incomplete)
 
 
-def complete_train(incomplete: str) -> list[str]:
-    """What may stand after `train` and, in later places, after `compare`."""
-    return _complete("tasks", incomplete) + _complete("algorithms", incomplete)
+def complete_train(context: typer.Context, incomplete: str) -> list[str]:
+    """After `train`: a task first, an algorithm after it."""
+    return _complete("algorithms" if context.params.get("what") else "tasks", incomplete)
 
 
 def complete_run(incomplete: str) -> list[str]:

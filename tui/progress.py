@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from engine.runs.execution import Test
+from engine.runs.testing import Test
 from tui.numbers import duration, speed
 from tui.output import plain, say
 from tui.views import RunView

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.runs import Run, Status, Summary, read_results
+from engine.runs import Run, Status, Summary, read_evaluations
 from tui.numbers import age, count, duration, interval, size, speed
 from tui.output import columns, emit
 from tui.views import RunView, value_text
@@ -18,14 +18,13 @@ def runs_table(summaries: Sequence[Summary]) -> str:
     rows = []
     for summary in summaries:
         status = summary.status
-        metric = "mse" if summary.task.startswith("sine") else "accuracy"
         best = (status.best or {}).get("value")
         rows.append(
             [
                 summary.id,
                 status.state,
                 f"{count(status.step)} of {count(status.steps)}" if status.steps else "",
-                value_text(best, metric) if isinstance(best, int | float) else "",
+                value_text(best, summary.metric) if isinstance(best, int | float) else "",
                 age(now - status.updated) if status.updated else "",
                 summary.name or "",
             ]
@@ -53,9 +52,9 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
         ("folder", str(summary.run.path)),
     ]
     if status.best:
-        metric = "mse" if summary.task.startswith("sine") else "accuracy"
         facts.insert(
-            7, ("best", f"{value_text(status.best.get('value'), metric)} at {status.best.get('step')}")
+            7,
+            ("best", f"{value_text(status.best.get('value'), summary.metric)} at {status.best.get('step')}"),
         )
     lines = [f"{name:<10}  {value}" for name, value in facts if value]
     for report in reports:
@@ -92,8 +91,7 @@ def watch_run(run: Run) -> int:
     """Prints events as they come until the run is over; 1 where it did not finish."""
     from engine.runs import summarise
 
-    summary = summarise(run)
-    view = RunView(run, run.id, "mse" if summary.task.startswith("sine") else "accuracy")
+    view = RunView(run, run.id, summarise(run).metric)
     state = ""
     while True:
         for event in view.fresh:
@@ -137,7 +135,7 @@ def event_line(event: dict[str, Any], view: RunView) -> str:
 
 def exported_json(runs: Iterable[Run]) -> list[dict[str, Any]]:
     """Every result of the runs as its file has it, with the run's id."""
-    return [{"run": run.id, **result} for run in runs for result in read_results(run).values()]
+    return [{"run": run.id, **result} for run in runs for result in read_evaluations(run)]
 
 
 def exported_csv(runs: Iterable[Run]) -> str:

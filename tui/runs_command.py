@@ -1,5 +1,6 @@
 """`kshot runs`: list, look at, and steer runs."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,13 +41,13 @@ def list_(json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
 @app.command("show")
 def show(run: given.RunName, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
     """One run: its status, its results, its spec."""
-    from engine.runs import find_run, read_results, summarise
+    from engine.runs import find_run, read_evaluations, summarise
     from engine.runs.reports import evaluation_report
     from tui.run_texts import run_text, spec_of, status_of
 
     found = find_run(_folder(runs_dir), run)
     summary = summarise(found)
-    reports = [evaluation_report(found.id, result) for result in read_results(found).values()]
+    reports = [evaluation_report(found.id, result) for result in read_evaluations(found)]
     if json:
         report = summary.as_row() | {
             "spec": spec_of(found),
@@ -92,12 +93,13 @@ def resume(
     from engine.presets import load_spec
     from engine.runs import find_run
     from engine.runs.comparison import Training
+    from engine.runs.processes import RESUMABLE
     from tui.train_command import carry_out
 
     folder, data_folder = given.folders(runs_dir, data_dir)
     trainings = []
     for found in _distinct(find_run(folder, text) for text in runs):
-        _check_state(found, ("paused", "stopped", "crashed", "failed"), "resume")
+        _check_state(found, RESUMABLE, "resume")
         spec = load_spec(found.spec_path)
         trainings.append(Training("", spec.seed, spec, "resume", found, [found.id]))
     return carry_out(
@@ -223,24 +225,26 @@ def _distinct(runs: Any) -> list[Any]:
 
 def _ask(texts: list[str], runs_dir: Path | None, word: str) -> int:
     from engine.runs import ask, find_run
+    from engine.runs.status import LIVE
 
     found = _distinct(find_run(_folder(runs_dir), text) for text in texts)
     for run in found:
-        _check_state(run, ("queued", "starting", "running"), word)
+        _check_state(run, LIVE, word)
     for run in found:
         ask(run, word)
         say(f"{run.id}: asked to {word} after a checkpoint")
     return 0
 
 
-def _check_state(run: Any, states: tuple[str, ...], word: str) -> None:
+def _check_state(run: Any, states: Collection[str], word: str) -> None:
     """Refuses the whole request before anything is done when one run is in no state for it."""
     from engine.errors import RequestError
     from engine.runs import read_status
+    from engine.runs.status import LIVE
 
     state = read_status(run).state
     if state not in states:
-        if word == "resume" and state in ("queued", "starting", "running"):
+        if word == "resume" and state in LIVE:
             raise RequestError(
                 f"second writer: run {run.id} is {state} already; kshot runs watch {run.id} follows it"
             )

@@ -23,7 +23,7 @@ def text(table: Table, width: int) -> str:
     for part in _blocks(headings, rows, width):
         chosen = [[row[index] for index in part] for row in rows]
         lines += [columns([headings[index] for index in part], chosen, right=range(1, len(part))), ""]
-    lines += [wrap(note, width, "  ") for note in [*notes.lines, *_choices(table), *_errors(table)]]
+    lines += [wrap(note, width, "  ") for note in _remarks(table, notes)]
     lines.append(wrap(_protocol(table), width, "  "))
     return "\n".join(lines)
 
@@ -40,7 +40,7 @@ def markdown(table: Table) -> str:
         _line(["---", *["---:"] * (len(headings) - 1)]),
     ]
     lines += [_line(row) for row in clean[1:]]
-    extra = [*notes.lines, *_choices(table), *_errors(table), _protocol(table)]
+    extra = [*_remarks(table, notes), _protocol(table)]
     return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in extra)])
 
 
@@ -191,6 +191,11 @@ def _title(table: Table) -> str:
     return f"{table['task']}: {names.get(table['metric'], table['metric'])}, {tested}"
 
 
+def _remarks(table: Table, notes: _Notes) -> list[str]:
+    """What stands under a table before its protocol."""
+    return [*notes.lines, *_choices(table), *_cut_short(table), *_errors(table)]
+
+
 def _choices(table: Table) -> list[str]:
     """What rows chose on validation episodes, such as a baseline's rate, head and steps."""
     lines = []
@@ -223,6 +228,20 @@ def _errors(table: Table) -> list[str]:
     return [f"{row['label']}: {row['error']}" for row in table["rows"] if row["error"]]
 
 
+def _cut_short(table: Table) -> list[str]:
+    """Which trainings the time limit ended early, and after how many iterations."""
+    lines = []
+    for row in table["rows"]:
+        done = row["protocol"].get("iterations_done")
+        if done:
+            counts = ", ".join(f"{number:,}" for number in done)
+            asked, limit = row["protocol"]["iterations_asked"], row["protocol"]["time_limit"]
+            lines.append(
+                f"{row['label']}: training ended after {duration(limit)}, {counts} of {asked:,} iterations"
+            )
+    return lines
+
+
 def _protocol(table: Table) -> str:
     return "Protocol: " + "; ".join(protocol_parts(table["protocol"]))
 
@@ -246,8 +265,6 @@ def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
             parts.append(f"seed{'s' if len(value) > 1 else ''} {seeds}")
         elif key == "budget":
             parts.append(f"{value} budget")
-        elif key == "time_limit":
-            parts.append(f"training ended after {duration(value)}")
         elif key in ("ways", "shots", "queries"):
             parts.append(
                 f"{value} {name if value != 1 else name.removesuffix('s').replace('querie', 'query')}"

@@ -19,7 +19,9 @@ def train(
         ),
     ],
     set_: given.Set = None,
-    budget: given.Budget = "quick",
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="quick|paper", help="How long to train (quick).")
+    ] = None,
     seed: given.Seed = None,
     seeds: given.Seeds = None,
     device: given.Device = None,
@@ -33,10 +35,16 @@ def train(
     data_dir: given.DataDir = None,
 ) -> int:
     """Train one algorithm on one task: in the background, followed here until it ends."""
-    from engine.runs.comparison import Options, plan_training
+    from engine.errors import RequestError
+    from engine.runs.comparison import plan_training
+    from engine.runs.rows import Options
 
+    if budget is not None and len(what) == 1:
+        raise RequestError(
+            f"--budget {budget}: a SPEC.yaml is resolved already; use --set training.iterations=N"
+        )
     overrides = given.overrides(set_, time_limit)
-    options = Options(budget, overrides, seed, seeds, device, fresh or len(what) == 1)
+    options = Options(budget or "quick", overrides, seed, seeds, device, fresh or len(what) == 1)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     specs = _specs(what, options)
     trainings = plan_training(specs, options, runs_folder, data_folder)
@@ -67,10 +75,11 @@ def carry_out(
     prepare_images((training.spec for training in trainings), data_folder)
     tell_actions(trainings)
     started = Trainings(trainings, runs_folder, data_folder, name)
-    if detach:
-        emit("\n".join(item.run.id for item in started.followed))
-        return 0
     try:
+        started.begin()
+        if detach:
+            emit("\n".join(item.run.id for item in started.followed))
+            return 0
         follow_trainings(started)
     except KeyboardInterrupt:
         return interrupted(started)

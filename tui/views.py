@@ -3,10 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.runs import Run, Status, read_events, read_status
+from engine.runs import Run, Status, StatusWatcher, read_events
 from tui.numbers import duration, metric_value, speed
-
-ACTIVE = ("queued", "starting", "running")
 
 
 @dataclass
@@ -25,11 +23,12 @@ class RunView:
     _offset: int = 0
 
     def __post_init__(self) -> None:
+        self._watcher = StatusWatcher(self.run)
         self.refresh()
 
     def refresh(self) -> None:
         """Reads the status and the events appended since the last look, which are then in `fresh`."""
-        self.status = read_status(self.run)
+        self.status = self._watcher.read()
         self.fresh, self._offset = read_events(self.run.events_path, self._offset)
         for event in self.fresh:
             if event["kind"] == "validation":
@@ -43,7 +42,7 @@ class RunView:
     @property
     def active(self) -> bool:
         """Whether the run is still under way."""
-        return self.status.state in ACTIVE
+        return self.status.alive
 
     @property
     def shown_state(self) -> str:

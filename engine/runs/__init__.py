@@ -19,6 +19,7 @@ from engine.runs.processes import fork_run, resume_run, spawn, start_worker
 from engine.runs.results import (
     evaluation_id,
     pending_requests,
+    read_evaluations,
     read_result,
     read_results,
     withdraw_request,
@@ -29,7 +30,7 @@ from engine.runs.reuse import find_reusable
 from engine.runs.slots import hold_slot
 from engine.runs.status import Status, StatusWatcher, StatusWriter, read_status
 from engine.runs.store import Run, acquire, all_runs, create_run, find_run, is_held, runs_folder
-from engine.runs.trash import Pruned, prune, remove, removed_runs, undo_remove
+from engine.runs.trash import Pruned, prune, remove, undo_remove
 
 __all__ = [
     "Checkpoint",
@@ -64,13 +65,13 @@ __all__ = [
     "plain",
     "prune",
     "prune_checkpoints",
+    "read_evaluations",
     "read_events",
     "read_result",
     "read_results",
     "read_status",
     "read_verified",
     "remove",
-    "removed_runs",
     "resume_run",
     "runs_folder",
     "spawn",

@@ -5,15 +5,14 @@ Everything is decided and checked here, before anything starts. Starting and fol
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.data import check_task_fits, image_shape
-from engine.errors import RequestError
-from engine.presets import Comparison, Row, Spec, load_comparison, load_preset, resolve, training_key
-from engine.presets.schema import ImageTask, SineTask
-from engine.runs.reuse import find_reusable
+from engine.data import check_task_fits
+from engine.presets import Comparison, Row, Spec, load_comparison, training_key
+from engine.runs.listing import Summary, list_runs
+from engine.runs.reuse import choose
+from engine.runs.rows import Options, Overrides, Resolver, stem
 from engine.runs.store import Run
 
 DEFAULT_BASELINE = "pretrain"
@@ -28,18 +27,6 @@ ACTIONS: dict[str, Action] = {
     "crashed": "resume",
     "failed": "retrain",
 }
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says for all rows; `overrides` are the texts of --set, some for one row only."""
-
-    budget: str = "quick"
-    overrides: tuple[str, ...] = ()
-    seed: int | None = None
-    seeds: int | None = None
-    device: str | None = None
-    fresh: bool = False
 
 
 @dataclass
@@ -88,14 +75,14 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
     if len(arguments) == 1:
         comparison = load_comparison(arguments[0])
     else:
-        rows = tuple(Row(algorithm=name, label=_stem(name)) for name in arguments[1:])
+        rows = tuple(Row(algorithm=name, label=stem(name)) for name in arguments[1:])
         comparison = Comparison(name="", summary="", tasks=(arguments[0],), rows=rows)
     name = baseline or comparison.baseline or DEFAULT_BASELINE
     if name == "none":
         return replace(comparison, rows=_unique(comparison.rows), baseline=None)
     rows = comparison.rows
     found = [row for row in rows if name in (row.label, row.algorithm)]
-    added = found[0] if found else Row(algorithm=name, label=_stem(name))
+    added = found[0] if found else Row(algorithm=name, label=stem(name))
     ordered = _unique((*(row for row in rows if row is not added), added))
     return replace(comparison, rows=ordered, baseline=ordered[-1].label)
 
@@ -105,33 +92,44 @@ def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Pat
 
     Raises RequestError for anything that is wrong with the request; nothing has been started or written then.
     """
-    seeds = _seeds(comparison, options)
-    overrides = _Overrides(comparison.rows, options.overrides)
+    overrides = Overrides(comparison.rows, options.overrides)
     notes: list[str] = []
-    resolver = _Resolver(comparison, options, overrides)
-    shared = resolver.share_statistics(notes)
+    resolver = Resolver(comparison, options, overrides)
+    seeds = _seeds(comparison, options, resolver.first_seed(), overrides)
+    tested = {
+        (task, row.label): _tested(row, task, comparison)
+        for task in comparison.tasks
+        for row in comparison.rows
+    }
+    shared: dict[str, str | None] = {}
+    for test_task in dict.fromkeys(name for names in tested.values() for name in names):
+        there = [
+            row
+            for row in comparison.rows
+            if any(test_task in tested[task, row.label] for task in comparison.tasks)
+        ]
+        shared[test_task] = resolver.share_statistics(test_task, there, notes)
+    there_are = () if options.fresh else list_runs(runs_dir)
     trainings: dict[tuple[str, int], Training] = {}
     rows = []
     for task in comparison.tasks:
         for row in comparison.rows:
-            spec = resolver.spec(task, row, shared)
-            tests = {name: resolver.test(spec, name, row, shared) for name in _tested(row, task, comparison)}
-            for tested in (spec, *tests.values()):
-                check_task_fits(tested, data_dir)
-            label = row.label if len(comparison.tasks) == 1 else f"{row.label} (trained on {_stem(task)})"
-            used = tuple(
-                _training(trainings, _seeded(spec, seed), label, options, runs_dir) for seed in seeds
-            )
+            spec = resolver.spec(task, row, shared.get(task))
+            tests = {name: resolver.test(spec, name, row, shared[name]) for name in tested[task, row.label]}
+            for each in (spec, *tests.values()):
+                check_task_fits(each, data_dir)
+            label = row.label if len(comparison.tasks) == 1 else f"{row.label} (trained on {stem(task)})"
+            used = tuple(_training(trainings, _seeded(spec, seed), label, there_are) for seed in seeds)
             rows.append(
                 PlannedRow(
                     label=label if len(tests) > 1 or row.test_on else row.label,
                     algorithm=row.algorithm,
                     set={**row.set, **overrides.said(row)},
-                    trained_on=_stem(task),
+                    trained_on=stem(task),
                     trainings=used,
                     tests={
-                        _stem(name): tuple(_seeded(tested, seed) for seed in seeds)
-                        for name, tested in tests.items()
+                        stem(name): tuple(_seeded(each, seed) for seed in seeds)
+                        for name, each in tests.items()
                     },
                     is_baseline=row.label == comparison.baseline,
                 )
@@ -146,20 +144,21 @@ def plan_training(
 ) -> tuple[Training, ...]:
     """The trainings of `kshot train`: one for each spec, checked, each reused or begun as in a comparison."""
     trainings: dict[tuple[str, int], Training] = {}
+    there_are = () if options.fresh else list_runs(runs_dir)
     for spec in specs:
         check_task_fits(spec, data_dir)
-        _training(trainings, spec, spec.origin.algorithm, options, runs_dir)
+        _training(trainings, spec, spec.origin.algorithm, there_are)
     return tuple(trainings.values())
 
 
 def _training(
-    trainings: dict[tuple[str, int], Training], spec: Spec, label: str, options: Options, runs_dir: Path
+    trainings: dict[tuple[str, int], Training], spec: Spec, label: str, there_are: Sequence[Summary]
 ) -> Training:
     """The training that this spec shares with others of its key and seed, decided where it is the first."""
     key = training_key(spec)
     training = trainings.get((key, spec.seed))
     if training is None:
-        found = None if options.fresh else find_reusable(runs_dir, key, spec.seed)
+        found = choose(there_are, key, spec.seed)
         action: Action = "train" if found is None else ACTIONS[found[1]]
         run = found[0] if found is not None and action != "retrain" else None
         training = trainings[(key, spec.seed)] = Training(key, spec.seed, spec, action, run)
@@ -177,128 +176,15 @@ def _tested(row: Row, task: str, comparison: Comparison) -> tuple[str, ...]:
     return tuple(dict.fromkeys((task, *(name for other in comparison.rows for name in other.test_on))))
 
 
-class _Overrides:
-    """The texts of --set, told apart: those for every row and those for one algorithm or label."""
-
-    def __init__(self, rows: Sequence[Row], texts: Sequence[str]) -> None:
-        self.texts = [(*_scope(text), text) for text in texts]
-        names = {name for row in rows for name in (row.algorithm, row.label)}
-        for scope, _, text in self.texts:
-            if scope is not None and scope not in names:
-                near = get_close_matches(scope, sorted(names), 1)
-                hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(sorted(names))}"
-                raise RequestError(f'--set {text}: no row is named "{scope}"; {hint}')
-
-    def of(self, row: Row) -> list[str]:
-        """What applies to this row, in written order."""
-        return [text for scope, text, _ in self.texts if scope is None or scope in (row.algorithm, row.label)]
-
-    def said(self, row: Row) -> dict[str, str]:
-        """What was said for this row alone, by path."""
-        return {
-            text.partition("=")[0]: text.partition("=")[2]
-            for scope, text, _ in self.texts
-            if scope in (row.algorithm, row.label)
-        }
-
-
-@dataclass
-class _Resolver:
-    """Resolves rows to specs, with one source of batch statistics for all unless a row names its own."""
-
-    comparison: Comparison
-    options: Options
-    overrides: _Overrides
-
-    def spec(self, task: str, row: Row, statistics: str | None = None) -> Spec:
-        """The row's spec for training on that task."""
-        texts = [text for text in self.overrides.of(row) if not self._elsewhere(text, task)]
-        if statistics is not None and not self._names_statistics(row):
-            texts = [*texts, f"evaluation.statistics={statistics}"]
-        return resolve(
-            task,
-            row.algorithm,
-            budget=self.options.budget,
-            comparison_set=self.comparison.set,
-            row_set=row.set,
-            overrides=texts,
-            device=self.options.device,
-        ).spec
-
-    def test(self, trained: Spec, task: str, row: Row, statistics: str | None) -> Spec:
-        """The spec that tests the trained row on a task: its training, that task's episodes and protocol."""
-        spec = self.spec(task, row, statistics)
-        if _shape(spec) != _shape(trained):
-            raise RequestError(
-                f"{row.label}: a model trained on {trained.origin.task} cannot be tested on "
-                f"{spec.origin.task}: "
-                f"their inputs differ ({_shape(trained)} and {_shape(spec)})"
-            )
-        origin = trained.origin.model_copy(
-            update={"task": spec.origin.task, "published": spec.origin.published}
-        )
-        return trained.model_copy(update={"task": spec.task, "evaluation": spec.evaluation, "origin": origin})
-
-    def share_statistics(self, notes: list[str]) -> str | None:
-        """The one source of batch statistics for all rows; None where they agree as they stand.
-
-        The rows' own where those agree (the baseline follows), else all queries of the task, which is said.
-        """
-        free = [row for row in self.comparison.rows if not self._names_statistics(row)]
-        task = self.comparison.tasks[0]
-        used = {row.label: self.spec(task, row).evaluation.statistics for row in free}
-        if len(set(used.values())) <= 1:
-            return None
-        others = {name for label, name in used.items() if label != self.comparison.baseline}
-        shared = others.pop() if len(others) == 1 else "query"
-        changed = [label for label, name in used.items() if name != shared]
-        notes.append(
-            f"batch statistics in testing: {shared} for all rows ({', '.join(changed)} would use another)"
-        )
-        return shared
-
-    def _elsewhere(self, text: str, task: str) -> bool:
-        """Whether a --set is for the other kind of task, of which the comparison has one too."""
-        if len({_is_sine(name) for name in self.comparison.tasks}) < 2:
-            return False
-        path = text.partition("=")[0].strip().split(".")
-        kinds = (ImageTask, SineTask) if _is_sine(task) else (SineTask, ImageTask)
-        foreign = set(kinds[0].model_fields) - set(kinds[1].model_fields)
-        return len(path) > 1 and path[0] == "task" and path[1] in foreign
-
-    def _names_statistics(self, row: Row) -> bool:
-        section = row.set.get("evaluation")
-        nested = isinstance(section, Mapping) and "statistics" in section
-        return nested or "evaluation.statistics" in {**row.set, **self.overrides.said(row)}
-
-
-def _is_sine(task: str) -> bool:
-    return bool(load_preset("tasks", task).content["task"].get("dataset") == "sine")
-
-
-def _scope(text: str) -> tuple[str | None, str]:
-    """`ALGORITHM:path=value` as (ALGORITHM, `path=value`); (None, text) where no algorithm is named."""
-    head, separator, value = text.partition("=")
-    name, colon, path = head.rpartition(":")
-    return (name, f"{path}{separator}{value}") if colon else (None, text)
-
-
-def _shape(spec: Spec) -> str:
-    """What a model's input depends on, as text."""
-    if not isinstance(spec.task, ImageTask):
-        return "numbers"
-    size, channels = image_shape(spec.task)
-    return f"{channels} x {size} x {size}"
-
-
-def _seeds(comparison: Comparison, options: Options) -> tuple[int, ...]:
-    first = options.seed or 0
+def _seeds(comparison: Comparison, options: Options, first: int, overrides: Overrides) -> tuple[int, ...]:
+    """The seeds of every row, from `first` on unless the comparison lists its own and nobody asks."""
     if options.seeds is not None:
         return tuple(range(first, first + options.seeds))
     stated = comparison.seeds
     if isinstance(stated, int):
         return tuple(range(first, first + stated))
-    return tuple(stated) if stated and options.seed is None else (first,)
+    said = options.seed is not None or any(overrides.names("seed", row) for row in comparison.rows)
+    return tuple(stated) if stated and not said else (first,)
 
 
 def _seeded(spec: Spec, seed: int) -> Spec:
@@ -310,15 +196,10 @@ def _unique(rows: Sequence[Row]) -> tuple[Row, ...]:
     taken: set[str] = set()
     result = []
     for row in rows:
-        label, number = row.label or _stem(row.algorithm), 1
+        label, number = row.label or stem(row.algorithm), 1
         while label in taken:
             number += 1
-            label = f"{row.label or _stem(row.algorithm)} ({number})"
+            label = f"{row.label or stem(row.algorithm)} ({number})"
         taken.add(label)
         result.append(replace(row, label=label))
     return tuple(result)
-
-
-def _stem(name: str) -> str:
-    """A preset's name from a name or a path."""
-    return Path(name).stem if name.endswith((".yaml", ".yml")) else name

@@ -4,7 +4,7 @@ import contextlib
 import os
 
 from engine.errors import RequestError
-from engine.runs.status import read_status
+from engine.runs.status import LIVE, read_status
 from engine.runs.store import Run
 
 WORDS = ("stop", "pause", "checkpoint")
@@ -18,7 +18,7 @@ def ask(run: Run, word: str) -> None:
     if word not in WORDS:
         raise RequestError(f"a run cannot be asked to {word!r}; it can be asked to {', '.join(WORDS)}")
     state = read_status(run).state
-    if state not in ("queued", "starting", "running"):
+    if state not in LIVE:
         raise RequestError(f"run {run.id} is {state}; there is nothing to {word}")
     try:
         run.control.mkdir(exist_ok=True)

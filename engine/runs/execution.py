@@ -3,42 +3,44 @@
 The classes here look and ask; they print nothing. Call `poll` every few tenths of a second until `done`.
 """
 
-import json
-import subprocess
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.data import split_hash
 from engine.errors import RequestError
-from engine.presets import Spec, spec_to_dict
-from engine.presets.schema import ImageTask
-from engine.runs.comparison import Plan, PlannedRow, Training
+from engine.presets import ImageTask, Spec
+from engine.runs.comparison import ACTIONS, Plan, PlannedRow, Training
 from engine.runs.control import ask
-from engine.runs.processes import resume_run, spawn, start_worker
-from engine.runs.reports import RowRuns, table
-from engine.runs.results import evaluation_id, pending_requests, read_result, withdraw_request, write_request
-from engine.runs.status import Status, read_status
-from engine.runs.store import Run, create_run
-
-ACTIVE = ("queued", "starting", "running")
+from engine.runs.processes import resume_run, start_worker
+from engine.runs.reports import RowRuns, Trained, table
+from engine.runs.status import Status, StatusWatcher, read_status
+from engine.runs.store import Run, create_run, metric_of
+from engine.runs.testing import Test, Tests
 
 
 @dataclass
 class Followed:
-    """A training under way: its run, the last status read, and why it will not finish, if it will not."""
+    """A training under way: its run, whether it was begun here, and the last status read."""
 
     training: Training
     run: Run
     own: bool
-    status: Status
-    error: str | None = None
+    status: Status = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._watcher = StatusWatcher(self.run)
+        self.look()
+
+    def look(self) -> None:
+        """Reads the status."""
+        self.status = self._watcher.read()
 
     @property
     def done(self) -> bool:
         """Whether nothing more is to be waited for."""
-        return self.status.state not in ACTIVE
+        return not self.status.alive
 
 
 class Trainings:
@@ -47,32 +49,52 @@ class Trainings:
     def __init__(
         self, planned: Sequence[Training], runs_dir: Path, data_dir: Path, name: str | None = None
     ) -> None:
+        self.planned, self.runs_dir, self.data_dir, self.name = planned, runs_dir, data_dir, name
+        self.followed: list[Followed] = []
+
+    def begin(self) -> None:
         """Starts all of them; they queue for the device in this order.
 
-        Raises RequestError where the runs folder cannot be written.
+        Raises RequestError where one cannot be started, as in a runs folder that cannot be written; what was
+        begun before it is asked to stop then.
         """
-        several = len({label for training in planned for label in training.labels}) > 1
-        self.followed = [
-            # Rows under one name are told apart by their labels.
-            self._begin(each, runs_dir, data_dir, f"{name} {each.labels[0]}" if name and several else name)
-            for each in planned
-        ]
+        several = len({label for training in self.planned for label in training.labels}) > 1
+        try:
+            for each in self.planned:
+                # Rows under one name are told apart by their labels.
+                self._begin(each, f"{self.name} {each.labels[0]}" if self.name and several else self.name)
+        except (RequestError, OSError):
+            self.poll()
+            self.stop()
+            raise
 
-    def _begin(self, training: Training, runs_dir: Path, data_dir: Path, name: str | None) -> Followed:
+    def _begin(self, training: Training, name: str | None) -> None:
         own = training.action in ("train", "retrain", "resume")
         if training.action == "resume" and training.run is not None:
-            resume_run(training.run, data_dir)
+            own = self._resume(training, training.run)
         elif own:
-            training.run, lock = create_run(runs_dir, training.spec, name)
-            start_worker(training.run, lock, data_dir)
+            training.run, lock = create_run(self.runs_dir, training.spec, name)
+            start_worker(training.run, lock, self.data_dir)
         assert training.run is not None
-        return Followed(training, training.run, own, read_status(training.run))
+        self.followed.append(Followed(training, training.run, own))
+
+    def _resume(self, training: Training, run: Run) -> bool:
+        """Resumes the run; False where somebody else has done so since the plan was made."""
+        try:
+            resume_run(run, self.data_dir)
+        except RequestError:
+            state = read_status(run).state
+            if state not in ACTIONS or ACTIONS[state] not in ("wait", "reuse"):
+                raise
+            training.action = ACTIONS[state]
+            return False
+        return True
 
     def poll(self) -> None:
         """Reads the status of every training that is not over."""
         for item in self.followed:
             if not item.done:
-                item.status = read_status(item.run)
+                item.look()
 
     @property
     def done(self) -> bool:
@@ -83,99 +105,10 @@ class Trainings:
         """Asks the trainings begun here to stop at a checkpoint; those waited for are not ours and go on."""
         asked = [item for item in self.followed if item.own and not item.done]
         for item in asked:
-            ask(item.run, "stop")
+            # One that has ended since the last look needs no word.
+            with contextlib.suppress(RequestError):
+                ask(item.run, "stop")
         return asked
-
-
-@dataclass
-class Test:
-    """One evaluation wanted: of a run, under a spec. Its id is known once its checkpoint is."""
-
-    run: Run
-    spec: Spec
-    label: str
-    id: str | None = None
-    checkpoint: str | None = None
-    result: dict[str, Any] | None = None
-    error: str | None = None
-    handed_over: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether it is answered, well or not."""
-        return self.result is not None or self.error is not None
-
-    def progress(self) -> tuple[str, int, int] | None:
-        """The phase, and how much of how much is done (0 of 0 before a worker is at it); None when over."""
-        if self.id is None or self.done:
-            return None
-        try:
-            value = json.loads((self.run.results / f".{self.id}.progress").read_text())
-            return str(value["phase"]), int(value["done"]), int(value["total"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return "waiting to be tested", 0, 0
-
-
-class Tests:
-    """Evaluations asked by request files of one background worker at a time, and their answers."""
-
-    def __init__(self, data_dir: Path) -> None:
-        self.data_dir = data_dir
-        self.tests: list[Test] = []
-        self.worker: subprocess.Popen[bytes] | None = None
-
-    def request(self, tests: Iterable[Test]) -> None:
-        """Takes up these tests: what is answered already is read, the rest is asked."""
-        for test in tests:
-            self.tests.append(test)
-            test.checkpoint = tested_checkpoint(test.run, read_status(test.run))
-            if test.checkpoint is None:
-                test.error = "there is no checkpoint to test"
-                continue
-            digest = test.checkpoint.removesuffix(".pt").rpartition("-")[2]
-            test.id = evaluation_id(test.spec, digest, _split_hash(test.spec, self.data_dir))
-            test.result = read_result(test.run, test.id)
-            if test.result is None:
-                _error_path(test).unlink(missing_ok=True)
-                request = {"kind": "evaluate", "id": test.id, "spec": spec_to_dict(test.spec)}
-                write_request(test.run, test.id, request | {"checkpoint": test.checkpoint})
-
-    def poll(self) -> None:
-        """Looks for answers, and starts a worker where there are questions and none is at them.
-
-        A test that was there when a worker began, and is unanswered when that ends, has an error.
-        """
-        # Asked before answers are looked for: a worker that ends just after its last answer is no error.
-        ended = self.worker.poll() if self.worker is not None else None
-        for test in self.tests:
-            if not test.done and test.id is not None:
-                test.result = read_result(test.run, test.id)
-                error = _error_path(test)
-                if test.result is None and error.exists():
-                    test.error = error.read_text(errors="replace").strip() or "the test failed"
-        if ended is not None:
-            for test in self.tests:
-                if not test.done and test.handed_over:
-                    test.error = f"the test's process ended with code {ended}; see {test.run.log_path}"
-            self.worker = None
-        waiting = [test for test in self.tests if not test.done]
-        if waiting and self.worker is None:
-            self.worker = start_evaluation([test.run for test in waiting], self.data_dir)
-            for test in waiting:
-                test.handed_over = True
-
-    @property
-    def done(self) -> bool:
-        """Whether every test taken up is answered."""
-        return all(test.done for test in self.tests)
-
-    def cancel(self) -> None:
-        """Ends the worker; unanswered requests are withdrawn."""
-        if self.worker is not None and self.worker.poll() is None:
-            self.worker.terminate()
-        for test in self.tests:
-            if not test.done and test.id is not None:
-                withdraw_request(test.run, test.id)
 
 
 @dataclass
@@ -233,15 +166,12 @@ class Execution:
             (row for row in baselines if row.trained_on == task), baselines[0] if baselines else None
         )
         spec = rows[0].tests[task][0]
-        images = isinstance(spec.task, ImageTask)
         protocol: dict[str, Any] = {
             "episodes": spec.evaluation.episodes,
             "statistics": spec.evaluation.statistics,
             "budget": self.plan.options.budget,
             "seeds": list(self.plan.seeds),
         }
-        if spec.training.time_limit is not None:
-            protocol["time_limit"] = spec.training.time_limit
         if len({row.tests[task][0].evaluation.statistics for row in rows}) > 1:
             del protocol["statistics"]
         return table(
@@ -249,11 +179,12 @@ class Execution:
             [self._row(row, task) for row in rows],
             baseline.label if baseline else None,
             protocol,
-            "accuracy" if images else "mse",
-            images,
+            metric_of(spec),
+            isinstance(spec.task, ImageTask),
         )
 
     def _row(self, row: PlannedRow, task: str) -> RowRuns:
+        by_training = {id(item.training): item for item in self.trainings.followed}
         tests = [
             self.wanted.get((f"{row.label}\0{row.trained_on}", index, task))
             for index in range(len(row.trainings))
@@ -261,7 +192,10 @@ class Execution:
         results = tuple(test.result if test else None for test in tests)
         spec = row.tests[task][0]
         published = spec.origin.published if row.trained_on == task else None
-        iterations = next((result.get("train_iterations") for result in results if result), None)
+        statuses = [by_training[id(training)].status for training in row.trainings]
+        iterations = next(
+            (status.step for status, result in zip(statuses, results, strict=True) if result), None
+        )
         return RowRuns(
             label=row.label,
             algorithm=row.algorithm,
@@ -271,6 +205,8 @@ class Execution:
             results=results,
             set=row.set,
             published=published.model_dump() if published else None,
+            trained=tuple(Trained(s.step, s.steps, s.more.get("seconds")) for s in statuses),
+            time_limit=spec.training.time_limit,
             tasks_seen=tasks_seen(spec, iterations),
             error=self._error(row, tests),
         )
@@ -290,29 +226,9 @@ class Execution:
         return "; ".join(messages) or None
 
 
-def start(plan: Plan, runs_dir: Path, data_dir: Path, name: str | None = None) -> Execution:
-    """Begins everything that the plan has to train; RequestError where the runs folder cannot be written."""
+def prepared(plan: Plan, runs_dir: Path, data_dir: Path, name: str | None = None) -> Execution:
+    """Everything that the plan has to train and to test, nothing of it begun: `trainings.begin()` does."""
     return Execution(plan, Trainings(plan.trainings, runs_dir, data_dir, name), Tests(data_dir))
-
-
-def tested_checkpoint(run: Run, status: Status) -> str | None:
-    """The file name of the checkpoint that tests use: best on validation, else the last; None without any."""
-    best = (status.best or {}).get("file")
-    if best and (run.checkpoints / best).exists():
-        return str(best)
-    names = [path.name for path in run.checkpoints.glob("[0-9]*-*.pt")]
-    return max(names, key=lambda name: int(name.partition("-")[0]), default=None)
-
-
-def start_evaluation(runs: Sequence[Run], data_dir: Path) -> "subprocess.Popen[bytes]":
-    """One detached worker that answers these runs' pending requests; what it says goes to the first's log."""
-    folders = list(dict.fromkeys(str(run.path) for run in runs if pending_requests(run)))
-    try:
-        return spawn(["evaluate", *folders], runs[0].log_path, data_dir)
-    except OSError as error:
-        raise RequestError(
-            f"cannot start a worker to test {runs[0].id}: {error.strerror or error}"
-        ) from error
 
 
 def tasks_seen(spec: Spec, iterations: int | None) -> int | None:
@@ -325,11 +241,3 @@ def tasks_seen(spec: Spec, iterations: int | None) -> int | None:
     ways = (training.ways or spec.task.ways) if isinstance(spec.task, ImageTask) else 1
     shots, queries = training.shots or spec.task.shots, training.queries or spec.task.queries
     return round(iterations * training.examples_per_batch / (ways * (shots + queries)))
-
-
-def _split_hash(spec: Spec, data_dir: Path) -> str:
-    return split_hash(spec.task, data_dir) if isinstance(spec.task, ImageTask) else ""
-
-
-def _error_path(test: Test) -> Path:
-    return test.run.results / f".{test.id}.error"

@@ -23,6 +23,8 @@ class Summary:
     budget: str
     seed: int | None
     key: str
+    metric: str
+    """`accuracy` or `mse`."""
 
     @property
     def id(self) -> str:
@@ -74,6 +76,7 @@ def summarise(run: Run) -> Summary:
         budget=plain(facts.get("budget"), 40),
         seed=seed if isinstance(seed, int) else None,
         key=plain(facts.get("key"), 64),
+        metric="mse" if facts.get("metric") == "mse" else "accuracy",
     )
 
 
@@ -90,4 +93,6 @@ def _from_spec(run: Run) -> dict[str, Any]:
     found = content.get("origin")
     origin: dict[str, Any] = found if isinstance(found, dict) else {}
     facts = {key: content[key] for key in ("kind", "seed", "key") if key in content}
+    task = content.get("task")
+    facts["metric"] = "mse" if isinstance(task, dict) and task.get("dataset") == "sine" else "accuracy"
     return facts | {key: origin[key] for key in ("task", "algorithm", "budget") if key in origin}

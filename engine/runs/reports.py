@@ -16,6 +16,15 @@ Result = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
+class Trained:
+    """How far a training went: iterations done, iterations asked for, seconds it took (None: unknown)."""
+
+    step: int
+    steps: int
+    seconds: float | None
+
+
+@dataclass(frozen=True)
 class RowRuns:
     """One row of a table before any arithmetic: what was trained, and the results by seed (None: none)."""
 
@@ -27,6 +36,8 @@ class RowRuns:
     results: tuple[Result | None, ...]
     set: Mapping[str, Any] = field(default_factory=dict)
     published: Mapping[str, Any] | None = None
+    trained: tuple[Trained, ...] = ()
+    time_limit: float | None = None
     tasks_seen: int | None = None
     error: str | None = None
 
@@ -109,10 +120,8 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
         "trained_on": row.trained_on,
         "runs": [run for run in row.runs if run is not None],
         "seeds": list(row.seeds),
-        "iterations": first.get("train_iterations") if first else None,
-        "train_seconds": _total(result.get("train_seconds") for result in results.values())
-        if first
-        else None,
+        "iterations": _iterations(row) if first else None,
+        "train_seconds": _seconds(row) if first else None,
         "tasks_seen": row.tasks_seen if first else None,
         "steps": None,
         "before": None,
@@ -126,10 +135,41 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
     if first:
         protocol = _shared([result_protocol(result) for result in results.values()])
         report["protocol"] = {key: value for key, value in protocol.items() if key not in shared}
+        report["protocol"] |= _cut_short(row)
         report |= _means(list(results.values()))
     if reference is not None and reference is not row:
         report["vs_baseline"] = _difference(row, reference)
     return report
+
+
+def _trained(row: RowRuns) -> list[tuple[Result, Trained | None]]:
+    """Each result there is with how far its training went, as the run itself says it."""
+    trained = row.trained or (None,) * len(row.results)
+    return [(result, known) for result, known in zip(row.results, trained, strict=True) if result is not None]
+
+
+def _iterations(row: RowRuns) -> int | None:
+    result, known = _trained(row)[0]
+    return known.step if known else result.get("train_iterations")
+
+
+def _seconds(row: RowRuns) -> float | None:
+    return _total(
+        result.get("train_seconds") if known is None or known.seconds is None else known.seconds
+        for result, known in _trained(row)
+    )
+
+
+def _cut_short(row: RowRuns) -> dict[str, Any]:
+    """What the protocol says where the time limit ended a training: the limit, and N of M iterations."""
+    early = [known for _, known in _trained(row) if known is not None and known.step < known.steps]
+    if row.time_limit is None or not early:
+        return {}
+    return {
+        "time_limit": row.time_limit,
+        "iterations_done": [known.step for known in early],
+        "iterations_asked": early[0].steps,
+    }
 
 
 def _means(results: Sequence[Result]) -> dict[str, Any]:

@@ -71,6 +71,46 @@ def read_results(run: Run) -> dict[str, dict[str, Any]]:
     return _read_all(run.results)
 
 
+def read_evaluation(run: Run, result_id: str) -> dict[str, Any] | None:
+    """The evaluation under that id, or None where there is none that can be read."""
+    result = read_result(run, result_id)
+    return result if result is not None and is_evaluation(result) else None
+
+
+def read_evaluations(run: Run) -> list[dict[str, Any]]:
+    """The run's evaluations, the oldest first; what is none, or lacks a part of one, is passed over."""
+    return [result for result in read_results(run).values() if is_evaluation(result)]
+
+
+def is_evaluation(result: Mapping[str, Any]) -> bool:
+    """Whether a result is an evaluation that reports can be made from."""
+    texts = ("id", "task", "algorithm", "split_hash")
+    steps, values = result.get("steps"), result.get("values")
+    return (
+        result.get("kind") == "evaluate"
+        and result.get("metric") in ("accuracy", "mse")
+        and isinstance(result.get("higher_is_better"), bool)
+        and type(result.get("checkpoint_step")) is int
+        and all(isinstance(result.get(key), str) for key in texts)
+        and isinstance(result.get("protocol"), dict)
+        and isinstance(result.get("chosen"), dict | None)
+        and isinstance(steps, list)
+        and result.get("after_step") in steps
+        and result.get("before_step") in (None, *steps)
+        and isinstance(values, list)
+        and all(_is_episode(episode, len(steps)) for episode in values)
+    )
+
+
+def _is_episode(values: Any, steps: int) -> bool:
+    """Whether these are one episode's values: a number, or null where it was not finite, for each step."""
+    return (
+        isinstance(values, list)
+        and len(values) == steps
+        and all(value is None or isinstance(value, int | float) for value in values)
+    )
+
+
 def write_request(run: Run, request_id: str, request: Mapping[str, Any]) -> Path:
     """Ask an evaluation worker something about this run. Raises RequestError when it cannot be written."""
     path = _file(run.requests, request_id)

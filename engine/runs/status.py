@@ -40,7 +40,7 @@ class Status:
     best: Mapping[str, Any] | None = None
     """The checkpoint that is best on validation: {"step", "value", "file"}."""
     summary: Mapping[str, Any] = field(default_factory=dict)
-    """For lists, so that they need no spec: name, kind, task, algorithm, budget, seed, key."""
+    """For lists, so that they need no spec: name, kind, task, algorithm, budget, seed, metric, key."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Whatever else the worker wrote, such as its speed."""
 

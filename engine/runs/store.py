@@ -69,10 +69,6 @@ class Run:
     def log_path(self) -> Path:
         return self.path / "log.txt"
 
-    @property
-    def cache(self) -> Path:
-        return self.path / "cache"
-
 
 def runs_folder(override: Path | None = None) -> Path:
     """The runs folder: `--runs-dir`, else KSHOT_RUNS, else the user's data folder. It need not exist yet."""
@@ -133,6 +129,7 @@ def _write_first_files(folder: Path, spec: "Spec", name: str | None) -> None:
         "algorithm": spec.origin.algorithm,
         "budget": spec.origin.budget,
         "seed": spec.seed,
+        "metric": metric_of(spec),
         "key": key,
     }
     iterations = 0 if spec.outer.rule == "none" else spec.training.iterations
@@ -148,6 +145,13 @@ def yaml_text(content: dict[str, Any]) -> str:
     return yaml.dump(
         content, Dumper=dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
     )
+
+
+def metric_of(spec: "Spec") -> str:
+    """What a spec's tasks are measured by: `accuracy` or `mse`."""
+    from engine.presets import ImageTask
+
+    return "accuracy" if isinstance(spec.task, ImageTask) else "mse"
 
 
 def new_id(spec: "Spec", name: str | None) -> str:

@@ -73,12 +73,6 @@ def undo_remove(runs_dir: Path, run_id: str | None = None) -> Run:
     return Run(target)
 
 
-def removed_runs(runs_dir: Path) -> list[Run]:
-    """What lies in the trash, the last removed last."""
-    removed = sorted(_trashed(runs_dir), key=lambda item: item[1])
-    return [Run(runs_dir / TRASH / name) for name, _ in removed]
-
-
 def _trashed(runs_dir: Path) -> Iterator[tuple[str, float]]:
     """(ID, when it was removed) of what lies in the trash."""
     with contextlib.suppress(OSError):
