@@ -64,6 +64,7 @@ def test_light_commands_import_nothing_heavy(arguments):
     [
         ("kshot ru", 1, {"runs"}),
         ("kshot compare glyphs-5way-1", 2, {"glyphs-5way-1shot"}),
+        ("kshot compare glyphs-5way-1shot mam", 3, {"maml"}),
         ("kshot train sine-10shot mam", 3, {"maml"}),
     ],
 )
@@ -115,6 +116,7 @@ BAD = [
     (["algorithms", "show", "maml", "--task", "sine"], "sine"),
     (["data", "check", "omniglott"], "omniglot"),
     (["bench", "--seconds", "0"], "--seconds"),
+    (["bench", "--device", "cudaa"], "cuda:N"),
 ]
 
 

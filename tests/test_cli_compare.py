@@ -13,7 +13,10 @@ from pathlib import Path
 import pytest
 from fake_runs import wait_until
 
-from engine.runs import Run, find_run, list_runs, processes, read_status
+from engine.errors import RequestError
+from engine.presets import load_spec
+from engine.runs import Run, execution, find_run, list_runs, processes, read_status
+from engine.runs.testing import spec_of_test
 from tui import cli
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -251,6 +254,114 @@ def test_evaluate(kshot, runs):
     assert code == 0 and "7 test episodes" in " ".join(out.split())
     code, out, err = kshot("evaluate", "maml-glyphs", "--set", "outer.learning_rate=1")
     assert (code, out) == (2, "") and "fork" in err
+
+
+@pytest.mark.parametrize("way", ["task.ways=10", "task.dataset=sine"])
+def test_a_test_that_the_model_cannot_serve_is_refused_before_it_starts(kshot, runs, way):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    code, out, err = kshot("evaluate", "maml-glyphs", "--set", way)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert not list(runs.glob("*/requests/*"))
+
+
+def test_other_shots_are_tested_with_the_training_as_it_was(kshot, runs):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    assert kshot("evaluate", "maml-glyphs", "--set", "task.shots=3", "--json")[0] == 0
+    (trained,) = list_runs(runs)
+    spec = load_spec(trained.run.spec_path)
+    tested = spec_of_test(spec, load_spec(trained.run.spec_path, ["task.shots=3"]), "maml")
+    assert (tested.task.shots, tested.training.shots, tested.training.ways) == (3, 1, 5)
+
+
+def test_a_learned_head_tested_with_other_ways_is_refused_with_nothing_trained(kshot, runs, tmp_path):
+    path = tmp_path / "mine.yaml"
+    rows = "[{algorithm: maml, test_on: [glyphs-20way-1shot]}]"
+    path.write_text(f"summary: mine\ntasks: [glyphs-5way-1shot]\nrows: {rows}\n")
+    code, out, err = kshot("compare", str(path), "--baseline", "none")
+    assert (code, out) == (2, "") and "ways" in err and not list_runs(runs)
+
+
+def test_evaluate_on_a_device(kshot, runs, monkeypatch):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    monkeypatch.setenv("STANDIN_DIES", "maml")
+    asked = []
+    monkeypatch.setattr("engine.runs.testing.write_request", lambda run, name, request: asked.append(request))
+    kshot("evaluate", "maml-glyphs", "--device", "cuda:1")
+    assert asked[0]["spec"]["device"] == "cuda:1"
+    assert kshot("evaluate", "maml-glyphs", "--device", "cudaa")[0] == 2
+
+
+def test_results_of_another_kind_are_passed_over(kshot, runs):
+    kshot("train", "glyphs-5way-1shot", "maml", *SHORT)
+    kshot("evaluate", "maml-glyphs")
+    (path,) = runs.glob("*/results/*.json")
+    good = json.loads(path.read_text())
+    foreign = [
+        {"kind": "probe", "id": "a"},
+        {key: value for key, value in good.items() if key != "metric"},
+        {**good, "values": [[0.5]]},
+        {**good, "after_step": 7},
+    ]
+    for number, content in enumerate(foreign):
+        (path.parent / f"f{number}.json").write_text(json.dumps(content))
+    assert len(json.loads(kshot("runs", "show", "maml-glyphs", "--json")[1])["results"]) == 1
+    assert kshot("runs", "show", "maml-glyphs")[0] == 0
+    assert len(list(csv.DictReader(io.StringIO(kshot("runs", "export")[1])))) == 5 * 2
+
+
+def test_a_sine_task_of_ones_own_is_measured_by_its_error(kshot, runs, tmp_path):
+    path = tmp_path / "waves.yaml"
+    path.write_text("summary: waves\ntask: {dataset: sine}\nmodel: {name: mlp, norm: none}\n")
+    assert kshot("train", str(path), "maml", "--set", "training.iterations=3")[0] == 0
+    assert list_runs(runs)[0].metric == "mse"
+    assert "80.0" not in kshot("runs", "watch", list_runs(runs)[0].id)[1]
+
+
+def test_the_first_seed_is_that_of_the_spec(kshot):
+    command = ["compare", "glyphs-5way-1shot", "maml", "fomaml", "--dry-run", "--json", "--seeds", "2"]
+    seeds = [each["seed"] for each in json.loads(kshot(*command, "--set", "seed=5")[1])["trainings"]]
+    assert set(seeds) == {5, 6}
+    code, out, err = kshot(*command, "--set", "fomaml:seed=5")
+    assert (code, out) == (2, "") and "--seed" in err
+
+
+def test_a_run_that_somebody_else_resumes_first_is_waited_for(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "0.05")
+    train = ("train", "sine-10shot", "maml", "--set", "training.iterations=30")
+    identity = kshot(*train, "--detach")[1].strip()
+    run = find_run(runs, identity)
+    wait_until(lambda: read_status(run).step > 0)
+    kshot("runs", "stop", identity)
+    wait_until(lambda: read_status(run).state == "stopped")
+    usual = execution.resume_run
+
+    def resume_twice(run, data_dir):
+        usual(run, data_dir)
+        return usual(run, data_dir)
+
+    monkeypatch.setattr(execution, "resume_run", resume_twice)
+    code, out, _ = kshot(*train, "--json")
+    assert code == 0 and json.loads(out)["state"] == "finished"
+
+
+def test_starting_that_fails_halfway_stops_what_was_begun(kshot, runs, monkeypatch):
+    monkeypatch.setenv("STANDIN_SECONDS", "0.05")
+    usual, made = execution.create_run, []
+
+    def create(folder, spec, name):
+        if made:
+            wait_until(lambda: read_status(made[0]).step > 0)
+            raise RequestError("the disk is full")
+        run, lock = usual(folder, spec, name)
+        made.append(run)
+        return run, lock
+
+    monkeypatch.setattr(execution, "create_run", create)
+    code, out, err = kshot(
+        "compare", "sine-10shot", "maml", "--set", "training.iterations=2000", "--baseline", "fomaml"
+    )
+    assert (code, out) == (2, "") and "the disk is full" in err
+    wait_until(lambda: read_status(made[0]).state == "stopped")
 
 
 def test_runs_list_and_show(kshot, runs):

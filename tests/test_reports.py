@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from engine.runs.reports import RowRuns, evaluation_report, table, verdict
+from engine.runs.reports import RowRuns, Trained, evaluation_report, table, verdict
 from tui import tables
 
 
@@ -179,6 +179,23 @@ def test_evaluation_report():
 
 PUBLISHED = {"value": 98.7, "ci95": 0.4, "source": "Finn 2017"}
 CHOSEN = {"learning_rate": 0.01, "head": "zero", "steps": 5, "tried": 54, "episodes": 200, "by_step": []}
+
+
+def test_how_a_training_went_is_read_from_the_run_and_an_early_end_is_said():
+    early, whole = Trained(400, 1000, 600.0), Trained(1000, 1000, 30.0)
+    table_made = made(
+        [
+            row("maml", MAML, trained=(early,), time_limit=600.0),
+            row("pretrain", PRETRAIN, trained=(whole,), time_limit=600.0),
+        ]
+    )
+    maml, pretrain = table_made["rows"]
+    assert (maml["iterations"], maml["train_seconds"]) == (400, 600)
+    assert (pretrain["iterations"], pretrain["train_seconds"]) == (1000, 30)
+    assert maml["protocol"]["time_limit"] == 600 and "time_limit" not in pretrain["protocol"]
+    text = " ".join(tables.text(table_made, 100).split())
+    assert "maml: training ended after 10 min 00 s, 400 of 1,000 iterations" in text
+    assert text.count("training ended") == 1
 
 
 def full_table():

@@ -14,9 +14,9 @@ from engine.errors import RequestError
 from engine.presets import Spec, spec_to_dict, training_key
 from engine.runs import (
     Run,
+    choose,
     create_run,
     evaluation_id,
-    find_reusable,
     list_runs,
     pending_requests,
     prune,
@@ -24,7 +24,6 @@ from engine.runs import (
     read_results,
     read_status,
     remove,
-    removed_runs,
     undo_remove,
     withdraw_request,
     write_request,
@@ -105,22 +104,22 @@ def test_hundreds_of_runs_are_listed_at_once(tmp_path: Path) -> None:
 
 def test_the_run_nearest_to_done_is_reused(tmp_path: Path) -> None:
     key = training_key(make_spec(0))
-    assert find_reusable(tmp_path, key, 0) is None
+    assert choose(list_runs(tmp_path), key, 0) is None
     make_run(tmp_path, seed=1, state="finished")  # another seed
     other, held = create_run(tmp_path, make_spec(0, rate=0.5))  # another training
     os.close(held)
     failed = make_run(tmp_path, state="failed", step=39)
-    assert find_reusable(tmp_path, key, 0) == (failed, "failed")
+    assert choose(list_runs(tmp_path), key, 0) == (failed, "failed")
     make_run(tmp_path, state="stopped", step=5)
     further = make_run(tmp_path, state="running", step=9)
-    assert find_reusable(tmp_path, key, 0) == (further, "crashed")
+    assert choose(list_runs(tmp_path), key, 0) == (further, "crashed")
     queued, held = create_run(tmp_path, make_spec(0))
-    assert find_reusable(tmp_path, key, 0) == (queued, "queued")
+    assert choose(list_runs(tmp_path), key, 0) == (queued, "queued")
     finished = make_run(tmp_path, state="finished", step=40)
-    assert find_reusable(tmp_path, key, 0) == (finished, "finished")
+    assert choose(list_runs(tmp_path), key, 0) == (finished, "finished")
     remove(finished)
-    assert find_reusable(tmp_path, key, 0) == (queued, "queued")
-    assert find_reusable(tmp_path, training_key(make_spec(0, rate=0.5)), 0) == (other, "crashed")
+    assert choose(list_runs(tmp_path), key, 0) == (queued, "queued")
+    assert choose(list_runs(tmp_path), training_key(make_spec(0, rate=0.5)), 0) == (other, "crashed")
     os.close(held)
 
 
@@ -193,7 +192,10 @@ def test_a_removed_run_can_be_put_back(tmp_path: Path) -> None:
     for run in (first, second):
         assert remove(run) == tmp_path / ".trash" / run.id
         time.sleep(0.01)
-    assert list_runs(tmp_path) == [] and [run.id for run in removed_runs(tmp_path)] == [first.id, second.id]
+    assert list_runs(tmp_path) == [] and {path.name for path in (tmp_path / ".trash").iterdir()} == {
+        first.id,
+        second.id,
+    }
     assert undo_remove(tmp_path) == second
     assert undo_remove(tmp_path, first.id[-8:]) == first
     assert sorted(path.name for path in first.path.iterdir()) == files
@@ -233,7 +235,7 @@ def test_prune_deletes_old_trash_and_says_so(tmp_path: Path) -> None:
     assert sorted(said) == sorted([(old.id, "deleted"), ("link", "deleted")])
     assert (tmp_path / ".trash" / old.id).exists()
     assert [(done.id, done.action) for done in prune(tmp_path, 30)] == said
-    assert sorted(run.id for run in removed_runs(tmp_path)) == [young.id]
+    assert [path.name for path in (tmp_path / ".trash").iterdir()] == [young.id]
     assert (target / "precious").exists() and Run(kept.path).status_path.exists()
     assert prune(tmp_path, 30) == []
 

@@ -25,7 +25,7 @@ def evaluate(
     from engine.presets import load_spec
     from engine.runs import find_run, read_status
     from engine.runs.reports import evaluation_report
-    from engine.runs.testing import Test, Tests, tested_checkpoint, tested_spec
+    from engine.runs.testing import Test, Tests, spec_of_test, tested_checkpoint
     from tui.progress import follow
 
     for text in given.overrides(set_, None):
@@ -37,7 +37,7 @@ def evaluate(
     found = find_run(runs_folder, run)
     laid_over = [*given.overrides(set_, None), *([] if device is None else [f"device={device}"])]
     asked = load_spec(found.spec_path, overrides=laid_over)
-    spec = tested_spec(load_spec(found.spec_path), asked, found.id)
+    spec = spec_of_test(load_spec(found.spec_path), asked, found.id)
     check_task_fits(spec, data_folder)
     if tested_checkpoint(found, read_status(found)) is None:
         raise RequestError(f"run {found.id} is {read_status(found).state} and has no checkpoint to test yet")

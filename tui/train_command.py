@@ -35,18 +35,13 @@ def train(
     data_dir: given.DataDir = None,
 ) -> int:
     """Train one algorithm on one task: in the background, followed here until it ends."""
-    from engine.errors import RequestError
     from engine.runs.comparison import plan_training
     from engine.runs.rows import Options
 
-    if budget is not None and len(what) == 1:
-        raise RequestError(
-            f"--budget {budget}: a SPEC.yaml is resolved already; use --set training.iterations=N"
-        )
     overrides = given.overrides(set_, time_limit)
     options = Options(budget or "quick", overrides, seed, seeds, device, fresh or len(what) == 1)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
-    specs = _specs(what, options)
+    specs = _specs(what, options, budget)
     trainings = plan_training(specs, options, runs_folder, data_folder)
     if dry_run:
         from tui.dry_run import show_trainings
@@ -94,12 +89,16 @@ def carry_out(
     return 0 if all(item.status.state == "finished" for item in started.followed) else 1
 
 
-def _specs(what: Sequence[str], options: Any) -> list[Any]:
+def _specs(what: Sequence[str], options: Any, budget: str | None) -> list[Any]:
     from engine.errors import RequestError
     from engine.presets import resolve
 
     if len(what) == 1:
         spec = _read_spec(what[0], options)
+        if budget is not None:
+            raise RequestError(
+                f"--budget {budget}: {what[0]} is resolved already; use --set training.iterations=N"
+            )
     elif len(what) == 2:
         settings = {"budget": options.budget, "overrides": options.overrides, "device": options.device}
         spec = resolve(what[0], what[1], seed=options.seed, **settings).spec

@@ -26,7 +26,7 @@ from engine.runs.results import (
     write_request,
     write_result,
 )
-from engine.runs.reuse import find_reusable
+from engine.runs.reuse import choose
 from engine.runs.slots import hold_slot
 from engine.runs.status import Status, StatusWatcher, StatusWriter, read_status
 from engine.runs.store import Run, acquire, all_runs, create_run, find_run, is_held, runs_folder
@@ -48,10 +48,10 @@ __all__ = [
     "ask",
     "asked",
     "checkpoint_name",
+    "choose",
     "clear",
     "create_run",
     "evaluation_id",
-    "find_reusable",
     "find_run",
     "fork_run",
     "hold_slot",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import RequestError
 from engine.presets import Comparison, ImageTask, Row, SineTask, Spec, load_preset, resolve
-from engine.runs.testing import tested_spec
+from engine.runs.testing import spec_of_test
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Resolver:
 
     def test(self, trained: Spec, task: str, row: Row, statistics: str | None) -> Spec:
         """The spec that tests the trained row on a task; RequestError where it cannot be tested there."""
-        return tested_spec(trained, self.spec(task, row, statistics), row.label)
+        return spec_of_test(trained, self.spec(task, row, statistics), row.label)
 
     def first_seed(self) -> int:
         """The first seed of every row: that of --seed, else that of the specs, which must agree."""

@@ -23,7 +23,7 @@ from engine.runs.status import Status, read_status
 from engine.runs.store import Run
 
 
-def tested_spec(trained: Spec, asked: Spec, label: str) -> Spec:
+def spec_of_test(trained: Spec, asked: Spec, label: str) -> Spec:
     """The spec that tests a trained run as `asked`: its training as it was, that task, that evaluation.
 
     Raises RequestError where a model trained so cannot be tested so.
