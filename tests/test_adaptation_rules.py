@@ -212,10 +212,13 @@ def test_a_stored_head_of_an_unseen_task_starts_as_new_heads_do() -> None:
 
 
 def training_walk(learner: Learner, task: Episodes) -> MetaGradient:
+    """The walk of one training iteration, and what the rule keeps after it."""
     rule = learner.training_rule()
-    return meta_gradient(
+    walk = meta_gradient(
         rule, "classes", learner.meta_parameters, task, second_order=True, constant_memory=False
     )
+    rule.remember(walk.states[-1], task)
+    return walk
 
 
 @pytest.mark.parametrize("new_head", ["zero", "random"])

@@ -447,7 +447,7 @@ def test_ctrl_c_stops_the_runs_at_a_checkpoint(runs):
     app = foreground("compare", "sine-10shot", "maml", "--set", "training.iterations=2000")
     started = begun(runs, 2)
     app.send_signal(signal.SIGINT)
-    out, err = app.communicate(timeout=20)
+    out, err = app.communicate(timeout=90)
     assert (app.returncode, out) == (130, "")
     for run in started:
         assert read_status(run).state == "stopped" and list(run.checkpoints.glob("*.pt"))
@@ -458,7 +458,7 @@ def test_a_lost_terminal_leaves_the_runs_training(runs):
     app = foreground("compare", "sine-10shot", "maml", "--set", "training.iterations=2000")
     started = begun(runs, 2)
     app.send_signal(signal.SIGHUP)
-    app.communicate(timeout=20)
+    app.communicate(timeout=90)
     assert app.returncode == -signal.SIGHUP
     steps = [read_status(run).step for run in started]
     time.sleep(1.2)

@@ -115,7 +115,7 @@ REFUSED = [
         IMAGES,
         "maml",
         ["evaluation.adaptation.steps=9"],
-        "evaluation.steps 3 and evaluation.adaptation.steps 9 are the same",
+        "evaluation.steps 5 and evaluation.adaptation.steps 9 are the same",
     ),
     (IMAGES, "maml", ["evaluation.tune={episodes: 9}"], "evaluation.tune has nothing to choose"),
     (

@@ -140,7 +140,7 @@ def _after(row: Row, table: Table) -> str:
     if row["after"] is None:
         return row["error"].split(":")[0].split(" at ")[0] if row["error"] else MISSING
     shown = interval(row["after"], table["metric"])
-    if row["before"] is None:
+    if len(row["steps"]) < 2:
         return shown
     step = row["after"]["step"]
     return f"{shown} ({f'{step:,}' if step is not None else 'by seed'})"
