@@ -94,6 +94,11 @@ BAD = [
     (["train", "--no-such-option"], "--no-such-option"),
     (["train", "glyphs-5way-1shot"], "name an algorithm"),
     (["train", "sine-10shot", "maml", "fomaml"], "kshot compare"),
+    (["train", "sine-10shot", "maml", "--data-dir", "nowhere"], "--data-dir nowhere"),
+    (["train", "sine-10shot", "maml", "--set", "task.steps=3"], "adaptation.steps, evaluation.steps"),
+    (["compare", "sine-10shot"], "name algorithms after it, e.g. kshot compare sine-10shot maml pretrain"),
+    (["algorithms", "show", "maml", "--all"], "--task"),
+    (["data", "check", "--data-dir", "nowhere"], "--data-dir nowhere"),
     (["train", "sine-10shot", "mamml"], "maml"),
     (["compare", "glyphs-5way-1shott", "maml"], "glyphs-5way-1shot"),
     (["compare", "sine-10shot", "maml", "--seeds", "0"], "--seeds"),
@@ -205,6 +210,46 @@ def test_the_layer_of_each_value_is_shown(kshot):
     assert code == 0 and line[1:] == ["3", "--set"]
     merged = json.loads(kshot(*arguments, "--json")[1])
     assert merged["spec"]["adaptation"]["steps"] == 3 and merged["layers"]["adaptation.steps"] == "--set"
+
+
+def test_empty_defaults_are_counted_not_shown(kshot):
+    command = ("algorithms", "show", "maml", "--task", "sine-10shot")
+    short, whole = kshot(*command)[1].splitlines(), kshot(*command, "--all")[1].splitlines()
+    empty = [line for line in whole if line.split()[1:] == ["null", "schema", "default"]]
+    assert empty and len(short) == len(whole) - len(empty) + 1
+    assert short[-1] == f"{len(empty)} keys at their default are not shown; --all shows them"
+
+
+def test_folders_that_task_presets_name_are_checked(kshot, tmp_path, monkeypatch):
+    folder = tmp_path / "own" / "tasks"
+    folder.mkdir(parents=True)
+    (tmp_path / "data").mkdir()
+    preset = "summary: {0}\ntask: {{dataset: folder, folder: {0}, image_size: 28, channels: 1}}\n"
+    for name in ("letters", "absent"):
+        (folder / f"{name}.yaml").write_text(preset.format(name))
+    for part in ("train", "val", "test"):
+        (tmp_path / "data" / "letters" / part / f"{part}-class").mkdir(parents=True)
+        (tmp_path / "data" / "letters" / part / f"{part}-class" / "broken.png").write_text("no image")
+    monkeypatch.setenv("KSHOT_PRESETS", str(tmp_path / "own"))
+    code, out, _ = kshot("data", "check", "--json")
+    assert code == 1 and {item["data"] for item in json.loads(out)} == {"letters"}
+
+
+def test_run_ids_are_wrapped_whole():
+    identity = "20261121-091502-maml-omniglot-5way-1shot-s0-7f3a"
+    for text in (
+        output.wrap(f"run {identity} of some task", 30),
+        output.columns(["a", "b"], [["x", f"run {identity}"]], width=30),
+    ):
+        assert identity in text
+
+
+def test_no_help_breaks_off(kshot):
+    for command in ([], ["runs"], ["data"], ["tasks"], ["algorithms"], ["comparisons"]):
+        listed = kshot(*command, "--help")[1].partition("Commands:")[2]
+        assert listed and "..." not in listed
+    for command in (["compare"], ["runs", "stop"], ["runs", "export"]):
+        assert "......" not in (out := kshot(*command, "--help")[1].replace("}", "").replace("]", "")), out
 
 
 def test_data_list(kshot):

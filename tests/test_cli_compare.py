@@ -14,8 +14,8 @@ import pytest
 from fake_runs import wait_until
 
 from engine.errors import RequestError
-from engine.presets import load_spec
-from engine.runs import Run, execution, find_run, list_runs, processes, read_status
+from engine.presets import load_spec, resolve
+from engine.runs import Run, ask, create_run, execution, find_run, list_runs, processes, read_status
 from engine.runs.testing import spec_of_test
 from tui import cli
 
@@ -375,9 +375,12 @@ def test_runs_list_and_show(kshot, runs):
     shown = json.loads(kshot("runs", "show", maml, "--json")[1])
     assert shown["spec"]["training"]["iterations"] == 3 and shown["status"]["state"] == "finished"
     assert shown["results"][0]["after"]["mean"] == pytest.approx(90)
-    assert "result" in kshot("runs", "show", maml)[1]
+    text = kshot("runs", "show", maml)[1]
+    assert "result" in text and "best        accuracy 80.0 % at step" in text and ": null" not in text
+    assert "--all shows them" in text and ": null" in kshot("runs", "show", maml, "--all")[1]
+    assert "80.0 %" in kshot("runs")[1]
     code, watched, _ = kshot("runs", "watch", maml)
-    assert code == 0 and "validation 20.0 → 80.0 ± 10.0  best so far" in watched and "100 it/s" in watched
+    assert code == 0 and "accuracy 20.0 % → 80.0 % ± 10.0 %  best so far" in watched and "100 it/s" in watched
 
 
 def test_pause_resume_stop_fork(kshot, runs, monkeypatch):
@@ -394,7 +397,8 @@ def test_pause_resume_stop_fork(kshot, runs, monkeypatch):
     assert kshot("runs", "pause", identity)[0] == 2
     assert kshot("runs", "resume", identity, "--detach")[1].strip() == identity
     wait_until(lambda: read_status(run).state == "running")
-    assert kshot("runs", "remove", identity)[0] == 2 and run.path.exists()
+    assert f"stop it first: kshot runs stop {identity}" in kshot("runs", "remove", identity)[2]
+    assert run.path.exists()
     assert kshot("runs", "stop", identity)[0] == 0
     wait_until(lambda: read_status(run).state == "stopped")
     forked = kshot("runs", "fork", identity, "--set", "training.iterations=1")[1].strip()
@@ -402,6 +406,25 @@ def test_pause_resume_stop_fork(kshot, runs, monkeypatch):
     monkeypatch.setenv("STANDIN_SECONDS", "0")
     code, out, _ = kshot("runs", "resume", identity, "--json")
     assert code == 0 and json.loads(out)["iterations"] == 200
+
+
+def test_what_a_run_was_asked_is_shown_until_it_is_done(kshot, runs):
+    run, lock = create_run(runs, resolve("sine-10shot", "maml").spec, "mine")
+    ask(run, "pause")
+    assert "queued, pausing" in kshot("runs")[1] and "queued, pausing" in kshot("runs", "show", "mine")[1]
+    assert json.loads(kshot("runs", "list", "--json")[1])[0]["state"] == "queued"
+    code, _, err = kshot("runs", "resume", "mine")
+    assert code == 2 and "about to pause" in err and "try again" in err
+    os.close(lock)  # now nobody writes it: it crashed
+    _, out, err = kshot("runs")
+    assert "crashed" in out and "pausing" not in out
+    assert err == f"{run.id}: its process ended without a word; kshot runs resume {run.id} goes on\n"
+    code, out, err = kshot("runs", "watch", "mine")
+    assert code == 1 and out.endswith("crashed: its process ended without a word\n")
+    assert f"kshot runs resume {run.id} goes on" in err
+    code, out, err = kshot("runs", "resume", "mine")
+    assert code == 0 and f"run {run.id} is resumed" in err and "mine: finished" in err
+    assert err.endswith("kshot evaluate mine tests it\n")
 
 
 def test_remove_undo_prune_export(kshot, runs):

@@ -20,7 +20,9 @@ def bench(
     device: given.Device = None,
     json: given.Json = False,
 ) -> int:
-    """Time a meta-iteration of named workloads: the plain loop over tasks and the engine's own ways."""
+    """Time a meta-iteration of named workloads.
+
+    The plain loop over tasks is timed beside the engine's own ways."""
     from engine.presets.layers import option_layer
     from engine.runs.processes import worker_command, worker_environment
     from tui.numbers import size

@@ -14,8 +14,8 @@ def compare(
     what: Annotated[
         list[str],
         typer.Argument(
-            metavar="TASK ALGORITHM... | COMPARISON",
-            help="Presets by name or path.",
+            metavar="TASK ALGORITHM | COMPARISON",
+            help="A task and algorithms after it, or one comparison: by name or path.",
             autocompletion=given.complete_compare,
         ),
     ],
@@ -42,7 +42,9 @@ def compare(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Compare algorithms on a task, a pretraining baseline among them, on the same test episodes."""
+    """Compare algorithms on the same test episodes of a task.
+
+    What is not trained yet is trained first, and a pretraining baseline is added."""
     from engine.errors import RequestError
     from engine.runs.comparison import plan, requested_comparison
     from engine.runs.rows import Options

@@ -1,5 +1,6 @@
 """`kshot data`: data sets, where they lie, what is missing, and how to get them."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ def _default(context: typer.Context, json: given.Json = False, data_dir: given.D
 
 @app.command("list")
 def list_(json: given.Json = False, data_dir: given.DataDir = None) -> int:
-    """All data sets kshot knows: whether they are here, where they were looked for, how to get them."""
+    """All data sets that kshot knows, and how to get them."""
     from engine.data import DATASETS, data_folder, inspect
     from engine.presets.schema import ImageTask
 
@@ -71,23 +72,27 @@ def check(
         str | None,
         typer.Argument(
             metavar="NAME",
-            help="A data set or a folder of your own images; none: all data sets that are here.",
+            help="A data set or a folder of your own images; none: all that are here, "
+            "folders that task presets name among them.",
         ),
     ] = None,
     json: given.Json = False,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Read every file of a data set and say what is wrong with which; exit code 1 where something is."""
-    from engine.data import DATASETS, data_folder, inspect
+    """Read every file of a data set and say what is wrong.
+
+    Exit code 1 where something is."""
+    from engine.data import DATASETS, inspect
     from engine.data import check as look
     from engine.presets.schema import ImageTask
 
-    folder = data_folder(data_dir)
+    _, folder = given.folders(None, data_dir)
     if name is not None:
         names = [name]
     else:
         known = [n for n in DATASETS if n not in ("folder", "glyphs")]
         names = [n for n in known if inspect(ImageTask.model_validate({"dataset": n}), folder).present]
+        names += _own_folders(folder)
     findings = [(n, finding) for n in names for finding in look(n, folder)]
     if json:
         emit_json([{"data": n, "level": f.level, "detail": f.text} for n, f in findings])
@@ -96,6 +101,21 @@ def check(
     else:
         say(f"no data sets in {folder}")
     return 1 if any(f.level == "fault" for _, f in findings) else 0
+
+
+def _own_folders(data_folder: Path) -> list[str]:
+    """The folders of people's own images that task presets name (KSHOT_PRESETS) and that are here."""
+    from engine.data import inspect
+    from engine.presets import list_presets
+    from engine.presets.schema import ImageTask
+
+    found = []
+    for preset in list_presets("tasks"):
+        section = preset.content.get("task", {})
+        if not preset.problem and section.get("dataset") == "folder":
+            presence = inspect(ImageTask.model_validate(section), data_folder)
+            found += [str(section["folder"])] if presence.present else []
+    return list(dict.fromkeys(found))
 
 
 class _Teller:

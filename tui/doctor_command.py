@@ -22,7 +22,9 @@ Check = dict[str, Any]
 
 
 def doctor(json: given.Json = False, runs_dir: given.RunsDir = None, data_dir: given.DataDir = None) -> int:
-    """Say what works on this machine and what does not; exit code 1 where something needed does not."""
+    """Say what works on this machine and what does not.
+
+    Exit code 1 where something needed does not."""
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     checks = [_python(), *_torch(), _threads(), _slots(), _writable("runs folder", runs_folder)]
     checks += [_cache(), *_data(data_folder), *_presets(), _terminal()]
@@ -107,7 +109,8 @@ def _data(data_folder: Path) -> list[Check]:
         if name == "folder":
             continue
         found = inspect(ImageTask.model_validate({"dataset": name}), data_folder)
-        checks.append(_check(f"data: {name}", found.present, found.detail, needed=False))
+        said = found.detail if found.present else "missing; kshot data list says how to get it"
+        checks.append(_check(f"data: {name}", found.present, said, needed=False))
     return checks
 
 

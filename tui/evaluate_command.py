@@ -19,7 +19,9 @@ def evaluate(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Test a run's best checkpoint; --set evaluation.steps=20 and the like change the test."""
+    """Test a run's best checkpoint.
+
+    --set evaluation.steps=20 and the like change the test."""
     from engine.data import check_task_fits
     from engine.errors import RequestError
     from engine.presets import load_spec

@@ -23,7 +23,8 @@ def tell_actions(trainings: Sequence[Training]) -> None:
     for training in trainings:
         if training.action in SAID:
             run = training.run.id if training.run else ""
-            say(f"{label_of(training, trainings)}: {SAID[training.action].format(run=run)}")
+            label, said = label_of(training, trainings), SAID[training.action].format(run=run)
+            say(said if label == run else f"{label}: {said}")
 
 
 def label_of(training: Training, among: Sequence[Training]) -> str:

@@ -58,6 +58,7 @@ DataDir = Annotated[
     Path | None, typer.Option("--data-dir", metavar="DIR", help="Where data sets lie (else KSHOT_DATA).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+All = Annotated[bool, typer.Option("--all", help="Show keys that are left at an empty default too.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; may be given again."),
@@ -113,4 +114,6 @@ def folders(runs_dir: Path | None, data_dir: Path | None) -> tuple[Path, Path]:
     from engine.data import data_folder
     from engine.runs import runs_folder
 
+    if data_dir is not None and not data_dir.expanduser().is_dir():
+        raise RequestError(f"--data-dir {data_dir} is no folder; name the one that holds the data sets")
     return runs_folder(runs_dir), data_folder(data_dir)

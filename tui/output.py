@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PIPED_WIDTH = 80
+WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
+"""Run ids and paths hold hyphens, and are copied."""
 
 
 def say(line: str) -> None:
@@ -79,7 +81,7 @@ def columns(
     room = max(20, width - before) if width else None
     lines = []
     for row in clean:
-        pieces = textwrap.wrap(row[last], room) if room and row[last] else [row[last]]
+        pieces = textwrap.wrap(row[last], room, **WHOLE_WORDS) if room and row[last] else [row[last]]
         parts = [
             pad(cell, widths[index], index in right) for index, cell in enumerate([*row[:last], pieces[0]])
         ]
@@ -88,8 +90,12 @@ def columns(
     return "\n".join(lines)
 
 
+def left_out(number: int) -> str:
+    """The line under a spec whose empty defaults are not shown."""
+    keys, are = ("key", "is") if number == 1 else ("keys", "are")
+    return f"{number} {keys} at {'its' if number == 1 else 'their'} default {are} not shown; --all shows them"
+
+
 def wrap(text: str, width: int, indent: str = "") -> str:
     """The text over as many lines as it needs, those after the first indented."""
-    return "\n".join(
-        textwrap.wrap(plain(text), max(20, width), subsequent_indent=indent, break_long_words=False)
-    )
+    return "\n".join(textwrap.wrap(plain(text), max(20, width), subsequent_indent=indent, **WHOLE_WORDS))

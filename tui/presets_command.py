@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tui import options as given
-from tui.output import columns, emit, emit_json, terminal_width
+from tui.output import columns, emit, emit_json, left_out, terminal_width
 
 Kind = Literal["tasks", "algorithms", "comparisons"]
 SINGULAR = {"tasks": "task", "algorithms": "algorithm", "comparisons": "comparison"}
@@ -25,7 +25,7 @@ def group(kind: Kind) -> typer.Typer:
 
     if kind == "algorithms":
 
-        @app.command("show", help="One algorithm; with --task the merged spec and the layer of each value.")
+        @app.command("show", help="One algorithm; with --task merged with a task.")
         def _show_algorithm(
             name: Annotated[
                 str,
@@ -41,11 +41,16 @@ def group(kind: Kind) -> typer.Typer:
             ] = None,
             budget: given.Budget = "quick",
             set_: given.Set = None,
+            all_: given.All = False,
             json: given.Json = False,
         ) -> int:
-            if task is None:
-                return _show(kind, name, json)
-            return _show_merged(task, name, budget, given.overrides(set_, None), json)
+            if task is not None:
+                return _show_merged(task, name, budget, given.overrides(set_, None), all_, json)
+            if all_:
+                from engine.errors import RequestError
+
+                raise RequestError("--all shows every merged value; name a task with --task")
+            return _show(kind, name, json)
     else:
 
         @app.command("show", help=f"One {SINGULAR[kind]}, as its file has it.")
@@ -133,7 +138,9 @@ def _show(kind: Kind, name: str, json: bool) -> int:
     return 0
 
 
-def _show_merged(task: str, algorithm: str, budget: str, overrides: tuple[str, ...], json: bool) -> int:
+def _show_merged(
+    task: str, algorithm: str, budget: str, overrides: tuple[str, ...], all_: bool, json: bool
+) -> int:
     from engine.presets import resolve, spec_to_dict
 
     resolved = resolve(task, algorithm, budget=budget, overrides=overrides)
@@ -143,7 +150,10 @@ def _show_merged(task: str, algorithm: str, budget: str, overrides: tuple[str, .
         return 0
     leaves = [leaf for leaf in _leaves(spec, "") if leaf[0] in resolved.layers]
     rows = [[path, value, resolved.layers[path]] for path, value in leaves]
-    emit(columns(["path", "value", "from"], rows))
+    kept = [row for row in rows if all_ or row[1:] != ["null", "schema default"]]
+    emit(columns(["path", "value", "from"], kept))
+    if len(kept) < len(rows):
+        emit(left_out(len(rows) - len(kept)))
     return 0
 
 

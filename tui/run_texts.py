@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.runs import Run, Status, Summary, read_evaluations
+from engine.runs import Run, Status, Summary, asked, read_evaluations
 from tui.numbers import age, count, duration, interval, size, speed
-from tui.output import columns, emit
-from tui.views import RunView, value_text
+from tui.output import columns, emit, left_out, say
+from tui.views import RunView, named_value, value_text
 
 
 def runs_table(summaries: Sequence[Summary]) -> str:
@@ -22,9 +22,9 @@ def runs_table(summaries: Sequence[Summary]) -> str:
         rows.append(
             [
                 summary.id,
-                status.state,
+                state_text(summary),
                 f"{count(status.step)} of {count(status.steps)}" if status.steps else "",
-                value_text(best, summary.metric) if isinstance(best, int | float) else "",
+                _best_text(best, summary.metric) if isinstance(best, int | float) else "",
                 age(now - status.updated) if status.updated else "",
                 summary.name or "",
             ]
@@ -32,7 +32,32 @@ def runs_table(summaries: Sequence[Summary]) -> str:
     return columns(["run", "state", "step", "best", "heard of", "name"], rows, right=(2, 3))
 
 
-def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
+def _best_text(value: float, metric: str) -> str:
+    """The best validation value with its unit, or what it measures: `74.5 %`, `0.709 mse`."""
+    return value_text(value, metric) if metric == "accuracy" else f"{value_text(value, metric)} mse"
+
+
+def state_text(summary: Summary) -> str:
+    """The state, and what the run was asked but has not done yet: `running, stopping`."""
+    waiting = asked(summary.run) if summary.status.alive else set()
+    word = "stopping" if "stop" in waiting else "pausing" if "pause" in waiting else ""
+    return f"{summary.state}, {word}" if word else summary.state
+
+
+def crashed_hint(crashed: Sequence[Summary]) -> str:
+    """How to go on with the crashed runs, in one line."""
+    if len(crashed) == 1:
+        only = crashed[0]
+        return f"{only.id}: {only.error or 'crashed'}; {resume_hint(only.id)}"
+    return f"{len(crashed)} runs crashed: their processes ended without a word; {resume_hint('RUN')}"
+
+
+def resume_hint(run_id: str) -> str:
+    """The command that goes on with a run."""
+    return f"kshot runs resume {run_id} goes on"
+
+
+def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bool) -> str:
     """One run: status, results, spec."""
     status = summary.status
     facts = [
@@ -43,7 +68,8 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
         ("seed", str(summary.seed)),
         (
             "state",
-            f"{status.state}{f' ({status.phase})' if status.phase and status.phase != status.state else ''}",
+            state_text(summary)
+            + (f" ({status.phase})" if status.phase and status.phase != status.state else ""),
         ),
         ("step", f"{count(status.step)} of {count(status.steps)}"),
         ("device", status.device),
@@ -52,9 +78,10 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
         ("folder", str(summary.run.path)),
     ]
     if status.best:
+        best = status.best.get("value")
         facts.insert(
             7,
-            ("best", f"{value_text(status.best.get('value'), summary.metric)} at {status.best.get('step')}"),
+            ("best", f"{named_value(best, summary.metric)} at step {count(status.best.get('step'))}"),
         )
     lines = [f"{name:<10}  {value}" for name, value in facts if value]
     for report in reports:
@@ -65,7 +92,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]]) -> str:
             f"{'result':<10}  {report['task']}: {before}{interval(after, report['metric'])}{steps} "
             f"({report['metric']}, {report['episodes']:,} episodes)"
         )
-    return "\n".join([*lines, "", _spec_text(summary.run)]).rstrip()
+    return "\n".join([*lines, "", _spec_text(summary.run, whole_spec)]).rstrip()
 
 
 def spec_of(run: Run) -> Any:
@@ -101,6 +128,8 @@ def watch_run(run: Run) -> int:
         if view.status.state != state:
             state = view.status.state
             emit(f"{state}{f': {view.status.error}' if view.status.error else ''}")
+            if state == "crashed":
+                say(resume_hint(run.id))
         if not view.active:
             return 0 if state == "finished" else 1
         time.sleep(0.25)
@@ -114,11 +143,12 @@ def event_line(event: dict[str, Any], view: RunView) -> str:
     if kind == "phase":
         return f"{at}{event.get('name', '')}"
     if kind == "validation":
-        values = [value_text(value, view.metric) for value in event.get("metric") or []]
+        values = [named_value(value, view.metric) for value in (event.get("metric") or [])[:1]]
+        values += [value_text(value, view.metric) for value in (event.get("metric") or [])[1:]]
         widths = event.get("ci95") or []
         last = f" ± {value_text(widths[-1], view.metric)}" if widths and widths[-1] is not None else ""
         path = " → ".join([values[0], values[-1]]) if len(values) > 1 else "".join(values)
-        return f"{at}validation {path}{last}{'  best so far' if event.get('best') else ''}"
+        return f"{at}{path}{last}{'  best so far' if event.get('best') else ''}"
     if kind == "speed":
         left = view.seconds_left
         parts = [speed(event.get("iterations_per_second")), size(event.get("memory_bytes")), view.value_text]
@@ -153,8 +183,31 @@ def exported_csv(runs: Iterable[Run]) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def _spec_text(run: Run) -> str:
+def _spec_text(run: Run, whole: bool) -> str:
+    """The spec as its file has it, or without the keys that are left at an empty default."""
+    content = None if whole else spec_of(run)
+    if isinstance(content, dict):
+        from engine.runs.store import yaml_text
+
+        shown, number = _without_empty(content)
+        return yaml_text(shown) + (f"# {left_out(number)}" if number else "")
     try:
         return run.spec_path.read_text(errors="replace")
     except OSError:
         return "(spec.yaml cannot be read)"
+
+
+def _without_empty(content: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """The mapping without its null values, at every depth, and how many were left out."""
+    kept: dict[str, Any] = {}
+    number = 0
+    for key, value in content.items():
+        if isinstance(value, dict) and value:
+            inner, fewer = _without_empty(value)
+            number += fewer
+            kept |= {key: inner} if inner else {}
+        elif value is None:
+            number += 1
+        else:
+            kept[key] = value
+    return kept, number

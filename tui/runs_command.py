@@ -12,7 +12,7 @@ from tui.output import emit, emit_json, say
 app = typer.Typer(help="List runs, watch them, stop and resume them.", rich_markup_mode=None)
 
 Several = Annotated[
-    list[str], typer.Argument(metavar="RUN...", help="Runs by id or name.", autocompletion=given.complete_run)
+    list[str], typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run)
 ]
 
 
@@ -25,7 +25,7 @@ def _default(context: typer.Context, json: given.Json = False, runs_dir: given.R
 def list_(json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
     """All runs, the newest last."""
     from engine.runs import list_runs
-    from tui.run_texts import runs_table
+    from tui.run_texts import crashed_hint, runs_table
 
     folder = _folder(runs_dir)
     summaries = list_runs(folder)
@@ -33,13 +33,18 @@ def list_(json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
         emit_json([summary.as_row() for summary in summaries])
     elif summaries:
         emit(runs_table(summaries))
+        crashed = [summary for summary in summaries if summary.state == "crashed"]
+        if crashed:
+            say(crashed_hint(crashed))
     else:
         say(f"no runs in {folder}")
     return 0
 
 
 @app.command("show")
-def show(run: given.RunName, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
+def show(
+    run: given.RunName, all_: given.All = False, json: given.Json = False, runs_dir: given.RunsDir = None
+) -> int:
     """One run: its status, its results, its spec."""
     from engine.runs import find_run, read_evaluations, summarise
     from engine.runs.reports import evaluation_report
@@ -56,7 +61,7 @@ def show(run: given.RunName, json: given.Json = False, runs_dir: given.RunsDir =
         }
         emit_json(report)
     else:
-        emit(run_text(summary, reports))
+        emit(run_text(summary, reports, all_))
     return 0
 
 
@@ -71,7 +76,7 @@ def watch(run: given.RunName, runs_dir: given.RunsDir = None) -> int:
 
 @app.command("pause")
 def pause(runs: Several, runs_dir: given.RunsDir = None) -> int:
-    """Ask runs to write a checkpoint, free the device and wait for `resume`."""
+    """Ask runs to write a checkpoint and wait for `resume`."""
     return _ask(runs, runs_dir, "pause")
 
 
@@ -89,9 +94,11 @@ def resume(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Go on with paused, stopped, crashed or failed runs, to the numbers of ones never interrupted."""
+    """Go on with paused, stopped, crashed or failed runs.
+
+    They reach the numbers of runs that were never interrupted."""
     from engine.presets import load_spec
-    from engine.runs import find_run
+    from engine.runs import find_run, summarise
     from engine.runs.comparison import Training
     from engine.runs.processes import RESUMABLE
     from tui.train_command import carry_out
@@ -101,7 +108,12 @@ def resume(
     for found in _distinct(find_run(folder, text) for text in runs):
         _check_state(found, RESUMABLE, "resume")
         spec = load_spec(found.spec_path)
-        trainings.append(Training("", spec.seed, spec, "resume", found, [found.id]))
+        label = summarise(found).name or spec.origin.algorithm
+        trainings.append(Training("", spec.seed, spec, "resume", found, [label]))
+    shared = {(other.labels[0], other.seed) for other in trainings}
+    if len(shared) < len(trainings):  # nothing shorter tells these runs apart
+        for training in trainings:
+            training.labels[:] = [training.run.id if training.run else ""]
     return carry_out(
         trainings, folder, data_folder, name=None, detach=detach, json=json, many=len(trainings) > 1
     )
@@ -115,7 +127,9 @@ def fork(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Begin a new run from another one's spec, changed by --set; prints its id."""
+    """Begin a new run from another one's spec.
+
+    --set changes it. The new run's id is printed."""
     from engine.runs import find_run, fork_run
 
     folder, data_folder = given.folders(runs_dir, data_dir)
@@ -128,7 +142,7 @@ def fork(
 def remove(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN...", help="Runs by id or name.", autocompletion=given.complete_run),
+        typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run),
     ] = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Put runs back; without RUN the last one removed.")
@@ -170,7 +184,9 @@ def prune(
     json: given.Json = False,
     runs_dir: given.RunsDir = None,
 ) -> int:
-    """Delete what has lain in the trash, and what interrupted launches left behind."""
+    """Delete old runs in the trash for good.
+
+    What interrupted launches left behind goes too."""
     from engine.runs import prune as clean
 
     done = clean(_folder(runs_dir), days, (lambda summary: True) if failed else None, dry_run)
@@ -189,7 +205,7 @@ def export(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN...", help="Runs by id or name; none: all.", autocompletion=given.complete_run
+            metavar="RUN", help="Runs by id or name; none: all.", autocompletion=given.complete_run
         ),
     ] = None,
     format_: Annotated[
@@ -197,7 +213,9 @@ def export(
     ] = "csv",
     runs_dir: given.RunsDir = None,
 ) -> int:
-    """Write every result of runs to standard output: each episode's value after each recorded step."""
+    """Write every result of runs to standard output.
+
+    That is each episode's value after each recorded step."""
     from engine.errors import RequestError
     from engine.runs import all_runs, find_run
     from tui.run_texts import exported_csv, exported_json
@@ -239,11 +257,18 @@ def _ask(texts: list[str], runs_dir: Path | None, word: str) -> int:
 def _check_state(run: Any, states: Collection[str], word: str) -> None:
     """Refuses the whole request before anything is done when one run is in no state for it."""
     from engine.errors import RequestError
-    from engine.runs import read_status
+    from engine.runs import asked, read_status
     from engine.runs.status import LIVE
 
     state = read_status(run).state
     if state not in states:
+        if word == "resume" and state in LIVE and asked(run) & {"stop", "pause"}:
+            raise RequestError(
+                f"run {run.id} is about to {'stop' if 'stop' in asked(run) else 'pause'}; "
+                "try again in a moment, once it has"
+            )
+        if word == "remove" and state in LIVE:
+            raise RequestError(f"run {run.id} is {state}; stop it first: kshot runs stop {run.id}")
         if word == "resume" and state in LIVE:
             raise RequestError(
                 f"second writer: run {run.id} is {state} already; kshot runs watch {run.id} follows it"

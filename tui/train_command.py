@@ -34,7 +34,9 @@ def train(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Train one algorithm on one task: in the background, followed here until it ends."""
+    """Train one algorithm on one task.
+
+    It trains in the background and is followed here until it ends."""
     from engine.runs.comparison import plan_training
     from engine.runs.rows import Options
 
@@ -63,7 +65,9 @@ def carry_out(
     many: bool,
 ) -> int:
     """Begins the trainings and follows them to their end; returns the exit code."""
+    from engine.runs import find_run, summarise
     from engine.runs.execution import Trainings
+    from engine.runs.store import metric_of
     from tui.following import follow_trainings, interrupted, tell_actions
     from tui.preparing import prepare_images
 
@@ -79,13 +83,26 @@ def carry_out(
     except KeyboardInterrupt:
         return interrupted(started)
     reports = [_report(item) for item in started.followed]
+    names = {}
+    for item in started.followed:
+        name_of = summarise(item.run).name
+        # A name may be that of several runs: it stands for this one only where it finds it.
+        if name_of and find_run(runs_folder, name_of).id == item.run.id:
+            names[item.run.id] = name_of
     if json:
         emit_json(reports if many else reports[0])
     else:
-        emit("\n".join(_line(report) for report in reports))
+        metrics = [metric_of(item.training.spec) for item in started.followed]
+        emit("\n".join(_line(*line) for line in zip(reports, metrics, strict=True)))
     for item in started.followed:
-        if item.status.error:
+        if item.status.state == "crashed":
+            say(f"{item.run.id}: {item.status.error}; kshot runs resume {item.run.id} goes on")
+        elif item.status.error:
             say(f"{item.run.id}: {item.status.error}")
+    finished = [item.run.id for item in started.followed if item.status.state == "finished"]
+    if finished and not json:
+        of_several = " and so on" if len(finished) > 1 else ""
+        say(f"kshot evaluate {names.get(finished[0]) or finished[0]} tests it{of_several}")
     return 0 if all(item.status.state == "finished" for item in started.followed) else 1
 
 
@@ -148,13 +165,15 @@ def _report(item: Any) -> dict[str, Any]:
     }
 
 
-def _line(report: dict[str, Any]) -> str:
+def _line(report: dict[str, Any], metric: str) -> str:
     from tui.numbers import count, duration
+    from tui.views import named_value
 
-    values = ", ".join(
-        f"{name.replace('_', ' ')} {value:.3g}" for name, value in report["last"].items() if value is not None
-    )
+    last = report["last"]
+    values = [f"loss {last['outer_loss']:.3g}"] if last.get("outer_loss") is not None else []
+    values += [named_value(last["validation"], metric)] if last.get("validation") is not None else []
+    values += [f"best {named_value(last['best'], metric)}"] if last.get("best") is not None else []
     parts = [f"{count(report['iterations'])} iterations"]
     if report["seconds"] is not None:
         parts.append(duration(report["seconds"]))
-    return f"{report['run']}  {report['state']}  {', '.join([*parts, values] if values else parts)}"
+    return f"{report['run']}  {report['state']}  {', '.join([*parts, *values])}"

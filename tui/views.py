@@ -62,7 +62,7 @@ class RunView:
         """The last validation's value after adaptation, or the last training loss before there is one."""
         values = (self.validation or {}).get("metric")
         if values:
-            return f"validation {value_text(values[-1], self.metric)}"
+            return named_value(values[-1], self.metric)
         loss = (self.train or {}).get("outer_loss")
         return "" if loss is None else f"loss {metric_value(loss, 'loss')}"
 
@@ -84,4 +84,9 @@ def value_text(value: float | None, metric: str) -> str:
     """A metric as it stands in events (accuracy as a fraction), in the unit that people read."""
     if value is None:
         return "not finite"
-    return metric_value(value * 100 if metric == "accuracy" else value, metric)
+    return f"{metric_value(value * 100, metric)} %" if metric == "accuracy" else metric_value(value, metric)
+
+
+def named_value(value: float | None, metric: str) -> str:
+    """The same with its name: `accuracy 74.5 %`, or `error 0.709`, a mean squared error."""
+    return f"{'accuracy' if metric == 'accuracy' else 'error'} {value_text(value, metric)}"

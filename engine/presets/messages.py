@@ -142,5 +142,5 @@ def unknown_key(path: str, section: str, keys: Mapping[str, Any], elsewhere: Ite
     name = path.rpartition(".")[2]
     same = [other for other in elsewhere if other.rpartition(".")[2] == name and other != path]
     if same:
-        return f"{path} is not a key of {section} (nearest: {same[0]})"
+        return f"{path} is not a key of {section} (nearest: {', '.join(same)})"
     return f"{path} is not a key of {section}{suggestion(name, keys, 'its keys')}"

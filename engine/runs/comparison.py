@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.data import check_task_fits
-from engine.presets import Comparison, Row, Spec, load_comparison, training_key
+from engine.errors import RequestError
+from engine.presets import Comparison, Row, Spec, load_comparison, load_preset, training_key
 from engine.runs.listing import Summary, list_runs
 from engine.runs.reuse import choose
 from engine.runs.rows import Options, Overrides, Resolver, stem
@@ -73,7 +74,7 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
     `baseline` is what --baseline says: an algorithm or a row's label, `none`, or nothing for the default.
     """
     if len(arguments) == 1:
-        comparison = load_comparison(arguments[0])
+        comparison = _comparison(arguments[0])
     else:
         rows = tuple(Row(algorithm=name, label=stem(name)) for name in arguments[1:])
         comparison = Comparison(name="", summary="", tasks=(arguments[0],), rows=rows)
@@ -85,6 +86,22 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
     added = found[0] if found else Row(algorithm=name, label=stem(name))
     ordered = _unique((*(row for row in rows if row is not added), added))
     return replace(comparison, rows=ordered, baseline=ordered[-1].label)
+
+
+def _comparison(text: str) -> Comparison:
+    """The comparison of that name; RequestError for a task alone says what belongs after it."""
+    try:
+        return load_comparison(text)
+    except RequestError:
+        try:
+            load_preset("tasks", text)
+        except RequestError:
+            pass
+        else:
+            raise RequestError(
+                f"{text} is a task: name algorithms after it, e.g. kshot compare {text} maml pretrain"
+            ) from None
+        raise
 
 
 def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Path) -> Plan:

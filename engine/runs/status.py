@@ -132,9 +132,7 @@ def _age(status: Status) -> float:
 
 
 def _crashed(status: Status) -> Status:
-    return _with(
-        status, state="crashed", error=status.error or f"its process ended without a word ({status.state})"
-    )
+    return _with(status, state="crashed", error=status.error or "its process ended without a word")
 
 
 def _with(status: Status, **changes: Any) -> Status:

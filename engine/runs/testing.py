@@ -105,7 +105,7 @@ class Test:
             value = json.loads((self.run.results / f".{self.id}.progress").read_text())
             return str(value["phase"]), int(value["done"]), int(value["total"])
         except (OSError, ValueError, KeyError, TypeError):
-            return "waiting to be tested", 0, 0
+            return "waiting for the device", 0, 0
 
 
 class Tests:

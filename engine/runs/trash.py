@@ -33,7 +33,7 @@ def remove(run: Run) -> Path:
     """Move a run to the trash; returns where it lies now. Raises RequestError while it is being written."""
     status = read_status(run)
     if status.alive:
-        raise RequestError(f"run {run.id} is {status.state}; stop it first (`kshot runs stop {run.id}`)")
+        raise RequestError(f"run {run.id} is {status.state}; stop it first: kshot runs stop {run.id}")
     descriptor = acquire(run, wait=0.5)
     trash = run.path.parent / TRASH
     target = trash / run.id
