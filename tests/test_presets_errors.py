@@ -65,7 +65,7 @@ def refused(task: str = "omniglot-5way-1shot", algorithm: str = "maml", **asked:
         ("evaluation.tune=5", "must be a mapping of keys (learning_rate, head, "),
         ("adaptation.steps.x=3", "adaptation.steps holds a value and has no keys of its own"),
         ("adaptation.stps=3", "adaptation.stps is not a key of adaptation (nearest: steps)"),
-        ("task.steps=3", "task.steps is not a key of task (nearest: adaptation.steps)"),
+        ("task.steps=3", "task.steps is not a key of task (nearest: adaptation.steps, evaluation.steps)"),
         ("zzz=3", "zzz is not a key of a spec (its keys: task, model, adaptation, outer, training, "),
         ("origin.task=x", "origin is not a key of a spec"),
         ("task.phase=[0, 1]", "task.phase is not a key of a task of images"),

@@ -142,5 +142,8 @@ def unknown_key(path: str, section: str, keys: Mapping[str, Any], elsewhere: Ite
     name = path.rpartition(".")[2]
     same = [other for other in elsewhere if other.rpartition(".")[2] == name and other != path]
     if same:
-        return f"{path} is not a key of {section} (nearest: {', '.join(same)})"
+        # The sections themselves, not the copies of one that others hold (evaluation.adaptation.steps).
+        depth = min(other.count(".") for other in same)
+        near = ", ".join(other for other in same if other.count(".") == depth)
+        return f"{path} is not a key of {section} (nearest: {near})"
     return f"{path} is not a key of {section}{suggestion(name, keys, 'its keys')}"
