@@ -69,7 +69,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         (
             "state",
             state_text(summary)
-            + (f" ({status.phase})" if status.phase and status.phase != status.state else ""),
+            + (f" ({status.phase})" if status.alive and status.phase not in ("", status.state) else ""),
         ),
         ("step", f"{count(status.step)} of {count(status.steps)}"),
         ("device", status.device),
@@ -87,10 +87,13 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
     for report in reports:
         after = report["after"]
         before = f"{interval(report['before'], report['metric'])} before, " if report["before"] else ""
-        steps = f" after {after['step']} steps" if report["before"] else ""
+        plural = "" if after["step"] == 1 else "s"
+        steps = f" after {after['step']} step{plural}" if report["before"] else ""
+        names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
+        metric = names.get(report["metric"], report["metric"])
         lines.append(
             f"{'result':<10}  {report['task']}: {before}{interval(after, report['metric'])}{steps} "
-            f"({report['metric']}, {report['episodes']:,} episodes)"
+            f"({metric}, {report['episodes']:,} episodes)"
         )
     return "\n".join([*lines, "", _spec_text(summary.run, whole_spec)]).rstrip()
 

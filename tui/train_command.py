@@ -101,8 +101,8 @@ def carry_out(
             say(f"{item.run.id}: {item.status.error}")
     finished = [item.run.id for item in started.followed if item.status.state == "finished"]
     if finished and not json:
-        of_several = " and so on" if len(finished) > 1 else ""
-        say(f"kshot evaluate {names.get(finished[0]) or finished[0]} tests it{of_several}")
+        tested = "it" if len(finished) == 1 else "the first of them"
+        say(f"kshot evaluate {names.get(finished[0]) or finished[0]} tests {tested}")
     return 0 if all(item.status.state == "finished" for item in started.followed) else 1
 
 
