@@ -1,44 +1,95 @@
-"""The outer optimizer: PyTorch's own, over meta-parameters by name."""
-
-from typing import Any
+"""The outer optimizer: PyTorch's own kernels, over meta-parameters by name."""
 
 import torch
+from torch import Tensor
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from engine.models import Parameters
 from engine.presets.schema import Outer
 
+MOMENTUM = 0.9
+BETAS = (0.9, 0.999)
+
 
 class OuterOptimizer:
-    """Steps meta-parameters in place against a meta-gradient; its state goes into checkpoints."""
+    """Steps meta-parameters in place against a meta-gradient; its state goes into checkpoints.
+
+    Adam (Kingma & Ba 2015), plain gradient descent, or Nesterov's momentum of 0.9. The functional forms are
+    called because the classes of `torch.optim` import PyTorch's compiler, which takes seconds.
+    """
 
     def __init__(self, outer: Outer, meta_parameters: Parameters) -> None:
-        self.meta_parameters = meta_parameters
-        self.clip = outer.clip
-        tensors = list(meta_parameters.values())
-        self.optimizer: torch.optim.Optimizer
-        if outer.optimizer == "adam":
-            # One fused kernel: on small models a step of many small kernels costs more than the mathematics.
-            self.optimizer = torch.optim.Adam(
-                tensors, outer.learning_rate, fused=tensors[0].device.type != "mps"
-            )
-        else:
-            nesterov = outer.optimizer == "nesterov"
-            momentum = 0.9 if nesterov else 0.0
-            self.optimizer = torch.optim.SGD(tensors, outer.learning_rate, momentum, nesterov=nesterov)
+        self.outer, self.meta_parameters = outer, meta_parameters
+        names = {"adam": ("first", "second", "steps"), "nesterov": ("momentum",), "sgd": ()}
+        # Lists of a tensor for each meta-parameter. A momentum of zeros takes its first gradient whole.
+        self.kept: dict[str, list[Tensor]] = {
+            name: [_zeros(p, name == "steps") for p in meta_parameters.values()]
+            for name in names[outer.optimizer]
+        }
 
+    @torch.no_grad()
     def step(self, gradient: Parameters, rate: float) -> None:
         """One step at this rate; each entry of the gradient is first clamped to ± clip, if one is set."""
-        for name, parameter in self.meta_parameters.items():
-            share = gradient[name]
-            parameter.grad = share if self.clip is None else share.clamp(-self.clip, self.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.step()
+        clip = self.outer.clip
+        parameters = list(self.meta_parameters.values())
+        gradients = [gradient[name] for name in self.meta_parameters]
+        if clip is not None:
+            gradients = [each.clamp(-clip, clip) for each in gradients]
+        if self.outer.optimizer == "adam":
+            self._adam(parameters, gradients, rate)
+        else:
+            self._descend(parameters, gradients, rate)
 
-    def state(self) -> dict[str, Any]:
+    def _adam(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        # One fused kernel: on small models a step of many small kernels costs more than the mathematics.
+        fused = parameters[0].device.type != "mps"
+        adam(
+            parameters,
+            gradients,
+            self.kept["first"],
+            self.kept["second"],
+            [],
+            self.kept["steps"],
+            foreach=False,
+            fused=fused,
+            has_complex=False,
+            amsgrad=False,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            lr=rate,
+            weight_decay=0,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _descend(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        nesterov = self.outer.optimizer == "nesterov"
+        momentum: list[Tensor | None] = [*self.kept["momentum"]] if nesterov else [None] * len(parameters)
+        sgd(
+            parameters,
+            gradients,
+            momentum,
+            foreach=False,
+            weight_decay=0,
+            momentum=MOMENTUM if nesterov else 0,
+            lr=rate,
+            dampening=0,
+            nesterov=nesterov,
+            maximize=False,
+        )
+
+    def state(self) -> dict[str, list[Tensor]]:
         """What a checkpoint keeps."""
-        return self.optimizer.state_dict()
+        return self.kept
 
-    def load(self, state: dict[str, Any]) -> None:
+    def load(self, state: dict[str, list[Tensor]]) -> None:
         """Takes up a checkpoint's state."""
-        self.optimizer.load_state_dict(state)
+        for name, tensors in self.kept.items():
+            for mine, saved in zip(tensors, state[name], strict=True):
+                mine.copy_(saved)
+
+
+def _zeros(parameter: Tensor, scalar: bool) -> Tensor:
+    """Counts of steps are float32, as the kernels want them."""
+    return parameter.new_zeros((), dtype=torch.float32) if scalar else torch.zeros_like(parameter)
