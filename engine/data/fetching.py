@@ -26,33 +26,7 @@ from engine.presets.schema import ImageTask
 Progress = Callable[[str, float], None]
 
 _NO_TORCHVISION = 3
-_START = f"""
-import sys
-try:
-    import torchvision.datasets as sets
-except ImportError as error:
-    print(error, file=sys.stderr)
-    sys.exit({_NO_TORCHVISION})
-root = sys.argv[1]
-"""
-_OMNIGLOT = (
-    _START
-    + """
-for background in (True, False):
-    sets.Omniglot(root, background=background, download=True)
-"""
-)
-_CIFAR = (
-    _START
-    + """
-import json, numpy
-parts = [sets.CIFAR100(root, train=train, download=True) for train in (True, False)]
-numpy.save(root + "/images.npy", numpy.concatenate([part.data for part in parts]))
-with open(root + "/labels.json", "w") as file:
-    labels = [int(label) for part in parts for label in part.targets]
-    json.dump({"labels": labels, "classes": parts[0].classes}, file)
-"""
-)
+_PROGRAM = Path(__file__).parent.parent / "download.py"
 _FILE_OF_PART = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -63,20 +37,20 @@ def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = N
     a failed download or a data folder that cannot be written.
     """
     dataset = dataset_named(name)
-    steps = {"omniglot": (_OMNIGLOT, 15.8e6, _place_omniglot), "cifar-fs": (_CIFAR, 169e6, _place_cifar)}
+    steps = {"omniglot": (15.8e6, _place_omniglot), "cifar-fs": (169e6, _place_cifar)}
     if name not in steps:
         raise RequestError(f"{name} cannot be fetched: {dataset.how}")
     folder = data_folder() if data_dir is None else data_dir
     here = _already(name, folder)
     if here is not None:
         return here
-    program, size, place = steps[name]
+    size, place = steps[name]
     tell = progress or (lambda what, fraction: None)
     home = folder / dataset.folders[0]
     scratch = folder / f".fetch-{name}-{os.getpid()}"
     try:
         scratch.mkdir(parents=True)
-        _run(program, scratch, size, lambda fraction: tell(f"fetching {name}", fraction))
+        _run(name, scratch, size, lambda fraction: tell(f"fetching {name}", fraction))
         place(scratch, home, lambda fraction: tell(f"placing {name} in {home}", fraction))
     except OSError as error:
         raise RequestError(f"{error.filename or folder} cannot be written ({error.strerror})") from error
@@ -92,11 +66,11 @@ def _already(name: str, folder: Path) -> Path | None:
         return None
 
 
-def _run(program: str, scratch: Path, size: float, tell: Callable[[float], None]) -> None:
+def _run(name: str, scratch: Path, size: float, tell: Callable[[float], None]) -> None:
     log = scratch / "log.txt"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-P", "-c", program, str(scratch)],
+            [sys.executable, "-P", str(_PROGRAM), name, str(scratch)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
