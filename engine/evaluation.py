@@ -13,12 +13,10 @@ from torch import Tensor
 from engine.adaptation import Rule
 from engine.adaptation.losses import task_metric
 from engine.learner import Learner
+from engine.portions import portion_size
 from engine.presets.schema import Adaptation, Tune
 from engine.tasks.episodes import Part
 
-# Images held at once in one pass: keeps the memory of testing below a few hundred megabytes.
-EXAMPLES_AT_ONCE = 6000
-VALUES_AT_ONCE = 10000
 # Up to 10 steps, what choosing asks for: it tries many candidates, and neighbouring steps hardly differ.
 ASKED_IN_CHOOSING = (0, 1, 2, 3, 5, 10)
 Progress = Callable[[str, int, int], None]
@@ -67,7 +65,7 @@ def _tasks_at_once(learner: Learner, part: Part, statistics: str) -> int:
     ways, shots, queries = learner.tasks.shape(part)
     support = ways * shots
     passed = ways * queries * (support + 1) if statistics == "one" else support + ways * queries
-    return max(1, EXAMPLES_AT_ONCE // passed) if learner.tasks.kind == "classes" else VALUES_AT_ONCE
+    return portion_size(learner.body, passed)
 
 
 @torch.no_grad()

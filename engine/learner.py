@@ -9,6 +9,7 @@ from engine.adaptation.heads import BIAS, WEIGHT
 from engine.errors import RequestError
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
+from engine.portions import portion_size
 from engine.presets.schema import Adaptation, Spec
 from engine.tasks.episodes import Part, TaskDistribution
 
@@ -52,6 +53,12 @@ class Learner:
         """An adaptation rule for tasks of a part; stored heads are read in training alone."""
         stored = self.stored if part == "train" else None
         return build_rule(adaptation, self.body, self.tasks, part, statistics, stored)
+
+    @property
+    def tasks_at_once(self) -> int:
+        """Training tasks worked on at once; a function of the spec alone, so that results are."""
+        ways, shots, queries = self.tasks.shape("train")
+        return min(portion_size(self.body, ways * max(shots, queries)), self.spec.training.tasks_per_batch)
 
     def training_rule(self) -> Rule:
         """The rule that training adapts by, normalising queries by their own statistics."""

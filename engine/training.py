@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.adaptation import MetaGradient, State, meta_gradient, probe
+from engine.adaptation import MetaGradient, probe
 from engine.adaptation.losses import task_metric
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
@@ -15,6 +15,7 @@ from engine.models import Parameters
 from engine.outer.joint import joint_gradient
 from engine.outer.optimizer import OuterOptimizer
 from engine.outer.schedule import order_at, outer_rate
+from engine.portions import joined, mean_gradient, query_losses, walks
 from engine.presets import validation_adaptation
 from engine.statistics import mean_over_episodes
 from engine.tasks import training_shape
@@ -55,7 +56,7 @@ class Trainer:
         self.optimizer = OuterOptimizer(self.spec.outer, learner.meta_parameters) if trains else None
         self.iteration = 0
         self.best: Best | None = None
-        self.tasks_at_once = self.spec.training.tasks_at_once or self.spec.training.tasks_per_batch
+        self.tasks_at_once = self.spec.training.tasks_at_once or learner.tasks_at_once
         self.notes: list[str] = []
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
@@ -105,42 +106,39 @@ class Trainer:
         return Seen(gradient, loss, record, lambda: None)
 
     def _episodes(self) -> "Seen":
-        size = self.spec.training.tasks_per_batch
         tasks = self.stream.episodes(self.iteration)
         second = order_at(self.spec.adaptation.order, self.iteration, self.iterations) == 2
         while True:
             try:
-                walks = [self._walk(tasks, begin, second) for begin in range(0, size, self.tasks_at_once)]
+                seen = walks(
+                    self.rule,
+                    self.learner.tasks.kind,
+                    self.learner.meta_parameters,
+                    tasks,
+                    self.tasks_at_once,
+                    second,
+                    self.spec.adaptation.constant_memory,
+                )
                 break
             except torch.OutOfMemoryError:
                 if self.tasks_at_once == 1:
                     raise
-                self.tasks_at_once = (self.tasks_at_once + 1) // 2
+                self.tasks_at_once = (min(self.tasks_at_once, len(tasks.indices)) + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
-        loss = torch.cat([walk.query_loss for walk in walks]).mean().item()
+        loss = query_losses(seen).mean().item()
         return Seen(
-            _mean_gradient(walks, size),
+            mean_gradient(seen),
             loss,
-            lambda: self._record(tasks, walks, loss),
-            lambda: self.rule.remember(_joined([walk.states[-1] for walk in walks]), tasks),
+            lambda: self._record(tasks, seen, loss),
+            lambda: self.rule.remember(joined([walk.states[-1] for walk in seen]), tasks),
         )
 
-    def _walk(self, tasks: Episodes, begin: int, second_order: bool) -> MetaGradient:
-        return meta_gradient(
-            self.rule,
-            self.learner.tasks.kind,
-            self.learner.meta_parameters,
-            tasks.rows(begin, begin + self.tasks_at_once),
-            second_order,
-            self.spec.adaptation.constant_memory,
-        )
-
-    def _record(self, tasks: Episodes, walks: list[MetaGradient], loss: float) -> dict[str, Any]:
+    def _record(self, tasks: Episodes, portions: list[MetaGradient], loss: float) -> dict[str, Any]:
         """Support and query losses and the metric before each inner step and after the last, over tasks."""
-        seen = [self._probed(tasks, number, walk) for number, walk in enumerate(walks)]
+        seen = [self._probed(tasks, number, walk) for number, walk in enumerate(portions)]
         support, query, metric = (torch.cat(parts).mean(0).tolist() for parts in zip(*seen, strict=True))
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
-        norms = torch.cat([walk.norms for walk in walks]).mean(0).tolist()
+        norms = torch.cat([walk.norms for walk in portions]).mean(0).tolist()
         return {
             "outer_loss": loss,
             "support_loss": support,
@@ -220,19 +218,3 @@ def examples_per_batch(learner: Learner) -> int:
     """Examples of a batch of joint training: as many as a meta-batch has, unless the spec says otherwise."""
     training = learner.spec.training
     return training.examples_per_batch or training.tasks_per_batch * training_shape(learner.spec).examples
-
-
-def _mean_gradient(walks: list[MetaGradient], tasks: int) -> Parameters:
-    """The meta-gradient over all tasks from those of its portions."""
-    if len(walks) == 1:
-        return walks[0].gradient
-    shares = [len(walk.query_loss) / tasks for walk in walks]
-    return {
-        name: torch.stack([w.gradient[name] * share for w, share in zip(walks, shares, strict=True)]).sum(0)
-        for name in walks[0].gradient
-    }
-
-
-def _joined(states: list[State]) -> State:
-    """The states of all portions as one."""
-    return {n: torch.cat([state[n] for state in states]) for n in states[0]} if len(states) > 1 else states[0]

@@ -107,9 +107,6 @@ def evaluate(folders: list[Path]) -> int:
 
 def main(arguments: list[str]) -> int:
     """Runs one of the worker's jobs; exit code 2 for a request that is none."""
-    # Threads that wait for each other spin only briefly. Where others use the cores too, long spinning costs
-    # ten times the work; on a quiet machine, not spinning at all costs a third.
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
     try:
         match arguments:
             case ["train", folder, descriptor] if descriptor.isdigit():

@@ -7,7 +7,7 @@ import torch
 from plain_loop import CPU, HEAD, adapts, image_tasks, moved, plain_class_means, plain_features, plain_outputs
 from torch import Tensor
 
-import engine.evaluation
+import engine.portions
 from engine.evaluation import evaluate, recorded_steps, scores
 from engine.learner import Learner
 from engine.presets.schema import Adaptation, Spec, Tune
@@ -144,14 +144,15 @@ def test_portions_do_not_change_scores(statistics: str, monkeypatch: pytest.Monk
     whole = scores(learner, learner.spec.adaptation, "test", 13, statistics, [0, 1, 2])
     assert len(asked) == 1
     ticks: list[int] = []
-    monkeypatch.setattr(engine.evaluation, "EXAMPLES_AT_ONCE", 16 * 9 * 3 if statistics == "one" else 24 * 3)
+    examples = 16 * 9 * 3 if statistics == "one" else 24 * 3
+    monkeypatch.setattr(engine.portions, "WIDEST_LAYER", learner.body.widest_layer * examples)
     portions = scores(learner, learner.spec.adaptation, "test", 13, statistics, [0, 1, 2], ticks.append)
     assert len(asked) > 3
     assert [i for _, index in asked[1:] for i in index] == list(range(13))
     assert ticks == sorted(ticks)
     assert ticks[-1] == 13
     assert torch.allclose(portions, whole)
-    monkeypatch.setattr(engine.evaluation, "EXAMPLES_AT_ONCE", 1)
+    monkeypatch.setattr(engine.portions, "WIDEST_LAYER", 1)
     assert torch.allclose(scores(learner, learner.spec.adaptation, "test", 13, statistics, [0, 1, 2]), whole)
 
 

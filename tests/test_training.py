@@ -19,7 +19,7 @@ from plain_loop import (
 )
 from torch import Tensor
 
-import engine.training
+import engine.portions
 from engine.checkpoint import pack, unpack
 from engine.errors import RequestError
 from engine.learner import Learner
@@ -268,7 +268,7 @@ def test_running_out_of_memory_halves_the_portions(monkeypatch: pytest.MonkeyPat
     outer = {"outer": {"optimizer": "sgd", "learning_rate": 0.01}}
     whole, small = trainer_of(spec_of(IMAGES, outer)), trainer_of(spec_of(IMAGES, outer))
     whole.step()
-    walk, sizes = engine.training.meta_gradient, []
+    walk, sizes = engine.portions.meta_gradient, []
 
     def narrow(rule, kind, meta_parameters, task, *rest):
         sizes.append(len(task.support_x))
@@ -276,7 +276,7 @@ def test_running_out_of_memory_halves_the_portions(monkeypatch: pytest.MonkeyPat
             raise torch.OutOfMemoryError("too much")
         return walk(rule, kind, meta_parameters, task, *rest)
 
-    monkeypatch.setattr(engine.training, "meta_gradient", narrow)
+    monkeypatch.setattr(engine.portions, "meta_gradient", narrow)
     small.step()
     assert sizes == [5, 3, 2, 2, 1]
     assert len(small.notes) == 2

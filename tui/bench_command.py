@@ -39,7 +39,11 @@ def bench(
         assert child.stdout is not None and child.stderr is not None
         try:
             for line in child.stdout:
-                rows.append(reader.loads(line))
+                row = reader.loads(line)
+                if "note" in row:
+                    say(row["note"])
+                    continue
+                rows.append(row)
                 say(f"{rows[-1]['workload']}, {rows[-1]['path']}: {rows[-1]['seconds_per_iteration']:.4f} s")
         except KeyboardInterrupt:
             child.terminate()

@@ -5,7 +5,6 @@ of U gives ∂L/∂s[j] and a share of ∂L/∂φ. No graph spans two steps, so 
 be shown.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -31,43 +30,17 @@ class MetaGradient(NamedTuple):
     states: list[State]
 
 
-class Tape:
-    """The graph of one piece of the chain: from leaves (state and φ) to its outputs."""
+class Link(NamedTuple):
+    """One step of the chain with its graph: from state `entering` to `leaving`.
 
-    def __init__(
-        self,
-        state: State,
-        meta_parameters: Parameters,
-        piece: Callable[[State, Parameters], dict[str, Tensor]],
-    ) -> None:
-        self.state = _leaves(state)
-        self.meta_parameters = _leaves(meta_parameters)
-        with torch.enable_grad():
-            self.outputs = piece(self.state, self.meta_parameters)
+    The first link begins with the rule's start, the last ends with the query loss `[T]`; a chain of no steps
+    is one link, from its start to its query loss.
+    """
 
-    def pull_back(self, vector: dict[str, Tensor]) -> tuple[State, Parameters]:
-        """The vector-Jacobian product with ∂L/∂outputs: ∂L/∂state and ∂L/∂φ (what was not used is left out of
-        φ's)."""
-        names = [n for n, output in self.outputs.items() if output.requires_grad and n in vector]
-        leaves = [*self.state.values(), *self.meta_parameters.values()]
-        if not names:
-            return {n: torch.zeros_like(t) for n, t in self.state.items()}, {}
-        pulled = torch.autograd.grad(
-            [self.outputs[n] for n in names], leaves, [vector[n] for n in names], allow_unused=True
-        )
-        of_state = dict(zip(self.state, pulled[: len(self.state)], strict=True))
-        of_meta = dict(zip(self.meta_parameters, pulled[len(self.state) :], strict=True))
-        filled = {n: torch.zeros_like(self.state[n]) if g is None else g for n, g in of_state.items()}
-        return filled, {n: g for n, g in of_meta.items() if g is not None}
-
-
-def _leaves(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {n: t.detach().requires_grad_(t.is_floating_point()) for n, t in tensors.items()}
-
-
-def _add(total: Parameters, share: Parameters) -> None:
-    for name, gradient in share.items():
-        total[name] = total[name] + gradient if name in total else gradient
+    entering: State
+    leaving: State
+    support_loss: Tensor | None
+    query_loss: Tensor | None
 
 
 def meta_gradient(
@@ -80,53 +53,64 @@ def meta_gradient(
 ) -> MetaGradient:
     """∂/∂φ of the mean query loss after the rule's k steps, for all T tasks at once (Finn 2017, equation 1).
 
-    With `constant_memory` each step's tape is made anew on the way back, so that one is alive at a time.
+    With `constant_memory` each link is made anew on the way back, so that one graph is alive at a time.
     """
-    tasks = len(task.indices)
+    tasks, last = len(task.indices), max(rule.steps, 1) - 1
+    shared = _leaves(meta_parameters)
 
-    def tape_of(state: State, number: int) -> tuple[Tape, Tensor]:
-        seen: list[Tensor] = []
+    def link(number: int, state: State) -> Link:
+        with torch.enable_grad():
+            entering = _leaves(state) if number else _attached(rule.start(shared, task))
+            leaving, support_loss, query_loss = entering, None, None
+            if rule.steps:
+                leaving, support_loss = rule.step(entering, shared, task, number, second_order)
+            if number == last:
+                # What the step hands on as it is becomes a tensor of its own, to be differentiated by alone.
+                leaving = {n: t.view_as(t) if t is entering.get(n) else t for n, t in leaving.items()}
+                query_loss = task_loss(kind, rule.predict(leaving, shared, task), task.query_y)
+        return Link(entering, leaving, support_loss, query_loss)
 
-        def piece(leaves: State, shared: Parameters) -> State:
-            following, loss = rule.step(leaves, shared, task, number, second_order)
-            seen.append(loss)
-            return following
+    def glance(number: int, state: State) -> Link:
+        with torch.no_grad():
+            entering = state if number else rule.start(shared, task)
+            leaving, support_loss = rule.step(entering, shared, task, number, second_order=False)
+        return Link(entering, leaving, support_loss, None)
 
-        tape = Tape(state, meta_parameters, piece)
-        return tape, seen[0].detach()
-
-    start = Tape({}, meta_parameters, lambda _, shared: rule.start(shared, task))
-    states: list[State] = [_detached(start.outputs)]
-    tapes: list[Tape | None] = []
+    links: list[Link | None] = []
+    states: list[State] = []
     losses: list[Tensor] = []
-    for number in range(rule.steps):
-        if constant_memory:
-            following, loss = rule.step(states[-1], meta_parameters, task, number, second_order=False)
-            states.append(_detached(following))
-            tapes.append(None)
-        else:
-            tape, loss = tape_of(states[-1], number)
-            states.append(_detached(tape.outputs))
-            tapes.append(tape)
-        losses.append(loss.detach())
+    for number in range(last + 1):
+        graphless = constant_memory and number < last
+        seen = (glance if graphless else link)(number, states[-1] if states else {})
+        links.append(None if graphless else seen)
+        states += [_detached(seen.entering)] if number == 0 else []
+        if seen.support_loss is not None:
+            states.append(_detached(seen.leaving))
+            losses.append(seen.support_loss.detach())
 
-    def query(leaves: State, shared: Parameters) -> dict[str, Tensor]:
-        return {"loss": task_loss(kind, rule.predict(leaves, shared, task), task.query_y)}
-
-    end = Tape(states[-1], meta_parameters, query)
-    query_loss = end.outputs["loss"]
-    vector, gradient = end.pull_back({"loss": torch.full_like(query_loss, 1 / tasks)})
+    assert seen.query_loss is not None
+    query_loss = seen.query_loss
+    del seen
+    gradient: Parameters = {}
+    outputs, vector = {"loss": query_loss}, {"loss": torch.full_like(query_loss, 1 / tasks)}
     norms: list[Tensor] = []
-    for number in reversed(range(rule.steps)):
-        norms.insert(0, _norms(vector, tasks))
-        tape_then = tapes[number] or tape_of(states[number], number)[0]
-        tapes[number] = None
-        vector, share = tape_then.pull_back(vector)
-        _add(gradient, share)
-    _add(gradient, start.pull_back(vector)[1])
+    for number in reversed(range(last + 1)):
+        there = links[number] or link(number, states[number])
+        links[number] = None
+        if number < last:
+            outputs = there.leaving
+            norms.insert(0, _norms(vector, tasks, query_loss))
+        watched = there.leaving if number == last and rule.steps else {}
+        entering = there.entering if number else {}
+        of_leaving, of_entering, share = _product(outputs, vector, (watched, entering, shared))
+        if watched:
+            norms.append(_norms(of_leaving, tasks, query_loss))
+        vector = of_entering
+        for name, part in share.items():
+            gradient[name] = gradient[name] + part if name in gradient else part
     none = query_loss.new_zeros(tasks, 0)
     return MetaGradient(
-        {n: gradient.get(n, torch.zeros_like(p)) for n, p in meta_parameters.items()},
+        {n: gradient[n] if n in gradient else torch.zeros_like(p) for n, p in meta_parameters.items()},
         torch.stack(losses, 1) if losses else none,
         query_loss.detach(),
         torch.stack(norms, 1) if norms else none,
@@ -134,14 +118,45 @@ def meta_gradient(
     )
 
 
+def _product(
+    outputs: dict[str, Tensor], vector: dict[str, Tensor], wanted: tuple[dict[str, Tensor], ...]
+) -> list[dict[str, Tensor]]:
+    """The vector-Jacobian product: ∂L/∂outputs in, ∂L/∂wanted out; what is zero is left out."""
+    names = [n for n, output in outputs.items() if output.requires_grad and n in vector]
+    inputs = [(at, n, t) for at, group in enumerate(wanted) for n, t in group.items() if t.requires_grad]
+    found: list[dict[str, Tensor]] = [{} for _ in wanted]
+    if names and inputs:
+        pulled = torch.autograd.grad(
+            [outputs[n] for n in names],
+            [t for _, _, t in inputs],
+            [vector[n] for n in names],
+            allow_unused=True,
+        )
+        for (at, name, _), gradient in zip(inputs, pulled, strict=True):
+            if gradient is not None:
+                found[at][name] = gradient
+    return found
+
+
+def _leaves(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {n: t.detach().requires_grad_(t.is_floating_point()) for n, t in tensors.items()}
+
+
+def _attached(state: State) -> State:
+    """A start of which every part can be differentiated by, also one that no meta-parameter gives."""
+    constants = {n: t for n, t in state.items() if not t.requires_grad}
+    return state | _leaves(constants)
+
+
 def _detached(state: State) -> State:
     return {n: t.detach() for n, t in state.items()}
 
 
-def _norms(vector: State, tasks: int) -> Tensor:
+def _norms(vector: State, tasks: int, like: Tensor) -> Tensor:
     """The norm `[T]` of each task's ∂L_task/∂s: the mean over tasks in L is undone."""
-    squares = torch.stack([v.flatten(1).square().sum(1) for v in vector.values()]).sum(0)
-    return squares.sqrt() * tasks
+    if not vector:
+        return torch.zeros_like(like.detach())
+    return torch.linalg.vector_norm(torch.cat([v.flatten(1) for v in vector.values()], 1), dim=1) * tasks
 
 
 @torch.no_grad()

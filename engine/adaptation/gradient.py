@@ -86,7 +86,7 @@ class GradientRule:
                 losses.sum(), [leaves[n] for n in adapted], create_graph=second_order, materialize_grads=True
             )
         rate = self.adaptation.learning_rate
-        moved = {n: state[n] - rate * g for n, g in zip(adapted, gradients, strict=True)}
+        moved = {n: torch.sub(state[n], g, alpha=rate) for n, g in zip(adapted, gradients, strict=True)}
         return state | moved, losses.detach()
 
     def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:

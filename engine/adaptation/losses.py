@@ -18,7 +18,7 @@ def task_loss(kind: Kind, outputs: Tensor, targets: Tensor, reduction: str = "me
         losses = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
         losses = losses.reshape(targets.shape)
     else:
-        losses = (outputs - targets).square().mean(-1)
+        losses = functional.mse_loss(outputs, targets, reduction="none").squeeze(-1)
     return losses.sum(1) if reduction == "sum" else losses.mean(1)
 
 

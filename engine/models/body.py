@@ -13,12 +13,13 @@ Parameters = dict[str, Tensor]
 class Body(Protocol):
     """A feature extractor for all tasks at once.
 
-    `feature_size` is D. `initial_parameters(generator)` draws float32 parameters on the CPU, without a task
-    axis. Calling it with parameters (each with or without a leading task axis) and `x [T, B, ...]` gives
-    features `[T, B, D]`.
+    `feature_size` is D, `widest_layer` the most values that a layer gives for one example.
+    `initial_parameters(generator)` draws float32 parameters on the CPU, without a task axis. Calling it with
+    parameters (each with or without a leading task axis) and `x [T, B, ...]` gives features `[T, B, D]`.
     """
 
     feature_size: int
+    widest_layer: int
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters: ...
 

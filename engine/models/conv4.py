@@ -21,6 +21,8 @@ class Conv4:
     ) -> None:
         self.channels, height, width = image_shape
         self.filters, self.pooling, self.features, self.norm = filters, pooling, features, norm
+        first = -(-height // 2) * -(-width // 2) if pooling == "stride" else height * width
+        self.widest_layer = filters * first
         for _ in range(BLOCKS):
             height, width = (
                 ((height + 1) // 2, (width + 1) // 2) if pooling == "stride" else (height // 2, width // 2)

@@ -15,7 +15,7 @@ class Mlp:
     def __init__(self, inputs: int, hidden: tuple[int, ...], norm: str) -> None:
         self.sizes = (inputs, *hidden)
         self.norm = norm
-        self.feature_size = hidden[-1]
+        self.feature_size, self.widest_layer = hidden[-1], max(hidden)
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
         """Weights and biases uniform in ± 1/√inputs; scale one, shift zero."""

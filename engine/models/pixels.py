@@ -11,7 +11,7 @@ class Pixels:
     """The identity on flattened images `x [T, B, C, H, W]`."""
 
     def __init__(self, inputs: int) -> None:
-        self.feature_size = inputs
+        self.feature_size = self.widest_layer = inputs
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
         """None: there is nothing to learn."""

@@ -189,7 +189,8 @@ class Training(Section):
     queries: Positive | None = Field(None, description="none: task.queries")
     tasks: Positive | None = Field(None, description="size of a finite set of training tasks; none: endless")
     tasks_at_once: Positive | None = Field(
-        None, description="tasks of a meta-batch held in memory at once; none: all"
+        None,
+        description="tasks of a meta-batch worked on at once; none: as keeps a layer below 256 MB",
     )
     record_every: Positive = Field(20, description="iterations between recorded losses")
     checkpoint_every: Positive = Field(500, description="iterations between checkpoints")

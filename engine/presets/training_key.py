@@ -8,7 +8,7 @@ from engine.presets.overlay import validation_adaptation
 from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
 from engine.presets.shapes import training_shape
 
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 """Raised whenever the engine's numbers change, so that no training from before is reused."""
 
 _MODEL_KEYS = {"conv4": ("filters", "pooling", "features", "norm"), "mlp": ("hidden", "norm"), "pixels": ()}

@@ -5,6 +5,8 @@ position. A task's draws therefore depend on its index alone, not on the device,
 """
 
 import hashlib
+from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -39,16 +41,39 @@ def stream_key(*parts: str | int) -> int:
 
 def bits(key: int, index: Tensor, count: int) -> Tensor:
     """`count` numbers of 64 random bits for each index: int64 `[..., count]` for `index [...]`."""
-    seed = _mix(index * _signed(_GOLDEN) + key)
-    position = torch.arange(1, count + 1, device=index.device, dtype=torch.int64) * _signed(_GOLDEN)
-    return _mix(_mix(seed.unsqueeze(-1) + position))
+    return _bits([key], index, [count])
+
+
+def _bits(keys: Sequence[int], index: Tensor, counts: Sequence[int]) -> Tensor:
+    """The bits of several keys side by side, in one pass: int64 `[..., sum of counts]`."""
+    every, column, position = _columns(tuple(keys), tuple(counts), index.device)
+    seeds = _mix((index * _signed(_GOLDEN)).unsqueeze(-1) + every)
+    return _mix(_mix(seeds.index_select(-1, column) + position))
+
+
+@lru_cache(maxsize=64)
+def _columns(
+    keys: tuple[int, ...], counts: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The keys, and for each column of bits the key that it belongs to and its position, scrambled."""
+    column = [at for at, count in enumerate(counts) for _ in range(count)]
+    position = [_signed(place * _GOLDEN) for count in counts for place in range(1, count + 1)]
+    made = (torch.tensor(values, dtype=torch.int64, device=device) for values in (keys, column, position))
+    every, columns, positions = made
+    return every, columns, positions
 
 
 def uniform(key: int, index: Tensor, count: int) -> Tensor:
     """`count` numbers in [0, 1) for each index: float64 `[..., count]` (on the CPU for MPS)."""
-    drawn = _shifted(bits(key, index, count), 11)
+    return uniforms([key], index, [count])[0]
+
+
+def uniforms(keys: Sequence[int], index: Tensor, counts: Sequence[int]) -> tuple[Tensor, ...]:
+    """What `uniform` gives for each key and its count."""
+    drawn = _shifted(_bits(keys, index, counts), 11)
     # MPS has no float64.
-    return (drawn.cpu() if drawn.device.type == "mps" else drawn).to(torch.float64) * 2.0**-53
+    fractions = (drawn.cpu() if drawn.device.type == "mps" else drawn).to(torch.float64) * 2.0**-53
+    return fractions.split(list(counts), -1)
 
 
 def normal(key: int, index: Tensor, count: int) -> Tensor:

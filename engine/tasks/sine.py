@@ -7,7 +7,7 @@ from torch import Tensor
 
 from engine.presets.schema import SineTask
 from engine.presets.shapes import Shape, tested_shape
-from engine.tasks.draws import integers, stream_key, uniform
+from engine.tasks.draws import integers, stream_key, uniform, uniforms
 from engine.tasks.episodes import Episodes, Examples, Part
 
 
@@ -57,21 +57,31 @@ class Sine:
     def _key(self, part: str, purpose: str) -> int:
         return stream_key("sine", self.seeds[part], part, purpose)
 
-    def _waves(self, part: Part, identity: Tensor) -> Tensor:
-        """Amplitude, phase, frequency `[T, 3]` of each identity."""
-        fraction = uniform(self._key(part, "wave"), identity, 3)
+    def _identity(self, index: Tensor) -> Tensor:
+        """The wave of each training index: itself, or one of a finite set."""
+        if self.tasks is None:
+            return index
+        return integers(self._key("train", "identity"), index, 1, self.tasks).squeeze(-1)
+
+    def _waves(self, fraction: Tensor) -> Tensor:
+        """Amplitude, phase, frequency `[T, 3]` from numbers in [0, 1)."""
         ranges = (self.task.amplitude, self.task.phase, self.task.frequency)
         return torch.stack([_within(r, f) for r, f in zip(ranges, fraction.unbind(-1), strict=True)], -1)
 
     def episodes(self, part: Part, index: Tensor) -> Episodes:
         """The tasks of `index [T]`: K support and Q query points each."""
         shape = self.shapes[part]
-        identity = index
-        if part == "train" and self.tasks is not None:
-            identity = integers(self._key(part, "identity"), index, 1, self.tasks).squeeze(-1)
-        detail = self._waves(part, identity)
-        support_x = _within(self.task.support_x, uniform(self._key(part, "support"), index, shape.shots))
-        query_x = _within(self.task.query_x, uniform(self._key(part, "query"), index, shape.queries))
+        identity = self._identity(index) if part == "train" else index
+        wave_key, *keys = (self._key(part, purpose) for purpose in ("wave", "support", "query"))
+        if identity is index:
+            counts = [3, shape.shots, shape.queries]
+            of_wave, of_support, of_query = uniforms([wave_key, *keys], index, counts)
+        else:
+            of_wave = uniform(wave_key, identity, 3)
+            of_support, of_query = uniforms(keys, index, [shape.shots, shape.queries])
+        detail = self._waves(of_wave)
+        support_x = _within(self.task.support_x, of_support)
+        query_x = _within(self.task.query_x, of_query)
         values = [support_x, wave(detail, support_x, self.sign), query_x, wave(detail, query_x, self.sign)]
         points = [v.unsqueeze(-1).to(self.device, self.dtype) for v in values]
         numbers = [v.to(self.device) for v in (index, identity, detail)]
@@ -82,15 +92,14 @@ class Sine:
 
         Support and query ranges are drawn from in the proportion in which training episodes draw from them.
         """
-        identity = index
-        if self.tasks is not None:
-            identity = integers(self._key("train", "identity"), index, 1, self.tasks).squeeze(-1)
+        identity = self._identity(index)
         fraction = uniform(self._key("train", "joint"), index, 2)
         shape = self.shapes["train"]
         from_support = fraction[:, 1:] * (shape.shots + shape.queries) < shape.shots
         place = fraction[:, :1]
         x = torch.where(from_support, _within(self.task.support_x, place), _within(self.task.query_x, place))
-        y = wave(self._waves("train", identity), x, self.sign)
+        waves = self._waves(uniform(self._key("train", "wave"), identity, 3))
+        y = wave(waves, x, self.sign)
         return Examples(
             x.unsqueeze(0).to(self.device, self.dtype), y.unsqueeze(0).to(self.device, self.dtype)
         )

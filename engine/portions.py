@@ -1,0 +1,61 @@
+"""A batch of tasks in portions that memory holds, and what the portions' walks come to together."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from engine.adaptation import MetaGradient, Rule, State, meta_gradient
+from engine.adaptation.losses import Kind
+from engine.models import Body, Parameters
+from engine.tasks.episodes import Episodes
+
+# Values of the widest layer held at once: 256 MB of float32, a tenth of what a whole walk then holds.
+WIDEST_LAYER = 64 * 2**20
+
+
+def portion_size(body: Body, examples: int) -> int:
+    """How many tasks are worked on at once, when the larger of a task's passes has this many examples."""
+    return max(1, WIDEST_LAYER // (body.widest_layer * examples))
+
+
+def walks(
+    rule: Rule,
+    kind: Kind,
+    meta_parameters: Parameters,
+    tasks: Episodes,
+    at_once: int,
+    second_order: bool,
+    constant_memory: bool,
+) -> list[MetaGradient]:
+    """One walk for each portion of the batch."""
+    return [
+        meta_gradient(
+            rule, kind, meta_parameters, tasks.rows(begin, begin + at_once), second_order, constant_memory
+        )
+        for begin in range(0, len(tasks.indices), at_once)
+    ]
+
+
+def mean_gradient(portions: Sequence[MetaGradient]) -> Parameters:
+    """The meta-gradient over all tasks from those of its portions."""
+    if len(portions) == 1:
+        return portions[0].gradient
+    sizes = [len(walk.query_loss) for walk in portions]
+    shares = [size / sum(sizes) for size in sizes]
+    return {
+        name: torch.stack(
+            [walk.gradient[name] * share for walk, share in zip(portions, shares, strict=True)]
+        ).sum(0)
+        for name in portions[0].gradient
+    }
+
+
+def joined(states: Sequence[State]) -> State:
+    """The states of all portions as one."""
+    return {n: torch.cat([state[n] for state in states]) for n in states[0]} if len(states) > 1 else states[0]
+
+
+def query_losses(portions: Sequence[MetaGradient]) -> Tensor:
+    """The query loss `[T]` of every task."""
+    return torch.cat([walk.query_loss for walk in portions])
