@@ -1,0 +1,171 @@
+"""The workbench: four screens over one picture of the runs folder."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import work
+from textual.app import App
+from textual.binding import BindingType
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.errors import RequestError
+from engine.runs.rows import Options
+from tui.keys import EVERYWHERE, place
+from tui.output import plain
+from tui.reader import Reader
+from tui.screens.base import PlaceScreen
+from tui.session import Session, planned
+from tui.snapshot import Snapshot
+from tui.themes import DEFAULT_THEME, THEMES
+
+
+def _bench() -> Screen[None]:
+    from tui.screens.bench import BenchScreen
+
+    return BenchScreen()
+
+
+def _runs() -> Screen[None]:
+    from tui.screens.runs import RunsScreen
+
+    return RunsScreen()
+
+
+def _compare() -> Screen[None]:
+    from tui.screens.compare import CompareScreen
+
+    return CompareScreen()
+
+
+def _episode() -> Screen[None]:
+    from tui.screens.episode import EpisodeScreen
+
+    return EpisodeScreen()
+
+
+class Workbench(App[int]):
+    """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
+
+    CSS_PATH = "theme.tcss"
+    TITLE = "kshot"
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
+        "bench": _bench,
+        "runs": _runs,
+        "compare": _compare,
+        "episode": _episode,
+    }
+    DEFAULT_MODE = "bench"
+    BINDINGS: ClassVar[list[BindingType]] = place("everywhere", EVERYWHERE)
+
+    class Pictured(Message):
+        """The reader has taken a new picture; of several waiting ones only the newest is drawn."""
+
+        def __init__(self, snapshot: Snapshot) -> None:
+            super().__init__()
+            self.snapshot = snapshot
+
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, Workbench.Pictured)
+
+    def __init__(self, runs_dir: Path, data_dir: Path) -> None:
+        super().__init__(ansi_color=False)
+        self.runs_dir, self.data_dir = runs_dir, data_dir
+        self.snapshot = Snapshot()
+        self.reader = Reader(runs_dir, lambda picture: self.post_message(self.Pictured(picture)))
+        self.run_in_focus: str | None = None
+        """The run, by id, that the other screens show: what was last opened, or begun."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = DEFAULT_THEME
+
+    def on_mount(self) -> None:
+        self.reader.start()
+
+    def on_workbench_pictured(self, message: Pictured) -> None:
+        """Hands a new picture to the screen that is shown."""
+        self.snapshot = message.snapshot
+        if isinstance(self.screen, PlaceScreen):
+            self.screen.refresh_picture()
+
+    async def on_unmount(self) -> None:
+        self.reader.end()
+
+    def action_go(self, mode: str) -> None:
+        """Another screen."""
+        if isinstance(self.screen, PlaceScreen) and self.current_mode != mode:
+            self.switch_mode(mode)
+
+    def open_run(self, run_id: str, mode: str = "bench") -> None:
+        """Looks at one run on another screen."""
+        self.run_in_focus = run_id
+        self.reader.watch([run_id])
+        self.action_go(mode)
+
+    @work(thread=True, exclusive=True, group="begin")
+    def begin(self, what: Sequence[str], options: Options) -> None:
+        """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""
+        try:
+            plan = planned(what, options, self.runs_dir, self.data_dir)
+            session = Session(plan, self.runs_dir, self.data_dir)
+            session.begin()
+        except (RequestError, OSError) as fault:
+            self.call_from_thread(self.complain, str(fault))
+            return
+        self.reader.follow(session)
+
+    @work(thread=True, group="ask")
+    def ask_off_loop(self, request: Callable[[], str | None]) -> None:
+        """Runs a request on files off the event loop; the sentence it returns, or its fault, is shown."""
+        try:
+            said = request()
+        except (RequestError, OSError) as fault:
+            self.call_from_thread(self.complain, str(fault))
+            return
+        if said:
+            self.call_from_thread(self.tell, said)
+        self.reader.look()
+
+    def tell(self, text: str) -> None:
+        """A notice that goes away by itself."""
+        self.notify(plain(text), markup=False)
+
+    def complain(self, text: str) -> None:
+        """A fault in one sentence."""
+        self.notify(plain(text), severity="error", timeout=12, markup=False)
+
+    def action_leave(self) -> None:
+        """Leaves, and says on the way out what goes on without the app."""
+        self.exit(0)
+
+    def action_help(self) -> None:
+        """The keys of this place."""
+        from tui.screens.help import HelpScreen
+
+        place_name = self.screen.PLACE if isinstance(self.screen, PlaceScreen) else ""
+        self.push_screen(HelpScreen(place_name))
+
+    def action_copy(self) -> None:
+        """Copies what the focused widget or the screen offers as text."""
+        for node in (self.focused, self.screen):
+            offer = getattr(node, "text_to_copy", None)
+            text = offer() if callable(offer) else None
+            if text:
+                self.copy_to_clipboard(text)
+                self.tell(f"copied {len(text.splitlines()):,} lines" if "\n" in text else f"copied: {text}")
+                return
+        self.tell("there is nothing to copy here")
+
+
+def run_workbench(runs_dir: Path, data_dir: Path) -> int:
+    """Runs the app until it is left; returns its exit code and says what goes on without it."""
+    app = Workbench(runs_dir, data_dir)
+    app.run()
+    under_way = app.snapshot.under_way()
+    if under_way:
+        from tui.output import say
+
+        plural = "s go" if len(under_way) > 1 else " goes"
+        say(f"{len(under_way)} training{plural} on; kshot runs watch RUN follows one, kshot shows them again")
+    return app.return_code or 0

@@ -1,0 +1,1 @@
+"""Charts of braille dots: pure drawing, without Textual."""

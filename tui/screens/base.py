@@ -1,0 +1,49 @@
+"""What all four screens share: the line at the top, the keys at the bottom, and the picture they draw."""
+
+from typing import TYPE_CHECKING, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui.snapshot import Snapshot
+from tui.widgets.top_line import TopLine
+
+if TYPE_CHECKING:
+    from tui.app import Workbench
+
+
+class PlaceScreen(Screen[None]):
+    """A screen of the workbench. `compose_body` gives what stands between top line and footer; `draw` is
+    called with every new picture while the screen is shown, and when it is shown again."""
+
+    PLACE = ""
+
+    @property
+    def workbench(self) -> "Workbench":
+        """The app, with its own type."""
+        return cast("Workbench", self.app)
+
+    def compose(self) -> ComposeResult:
+        yield TopLine(self.PLACE)
+        yield from self.compose_body()
+        yield Footer(show_command_palette=False)
+
+    def compose_body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    def draw(self, snapshot: Snapshot) -> None:
+        """Shows a new picture."""
+        raise NotImplementedError
+
+    def on_mount(self) -> None:
+        self.refresh_picture()
+
+    def on_screen_resume(self) -> None:
+        self.refresh_picture()
+
+    def refresh_picture(self) -> None:
+        """Draws the newest picture at once."""
+        self.query_one(TopLine).draw(self.workbench.snapshot)
+        self.draw(self.workbench.snapshot)

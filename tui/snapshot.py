@@ -1,0 +1,72 @@
+"""What the screens draw: one immutable picture of the runs folder, taken off the event loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.runs import Status, Summary
+from engine.runs.columns import History
+
+
+@dataclass(frozen=True)
+class TestNow:
+    """A test under way: its row, what it is doing, how much of how much (0 of 0: waiting)."""
+
+    label: str
+    phase: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class SessionNow:
+    """The comparison that this app began: its runs by row label, tests under way, tables once all is there."""
+
+    task: str
+    runs: Mapping[str, tuple[str, ...]]
+    tests: tuple[TestNow, ...]
+    tables: tuple[Mapping[str, Any], ...]
+    done: bool
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One picture: all runs, newest first; the histories of the watched ones by run id.
+
+    `asked` is what runs were asked and have not done yet (`stop`, `pause`), by run id.
+    """
+
+    taken: float = 0.0
+    runs: tuple[Summary, ...] = ()
+    asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    histories: Mapping[str, History] = field(default_factory=dict)
+    session: SessionNow | None = None
+    error: str | None = None
+
+    def run(self, run_id: str) -> Summary | None:
+        """The run of that id."""
+        return next((summary for summary in self.runs if summary.id == run_id), None)
+
+    def under_way(self) -> tuple[Summary, ...]:
+        """Runs that are queued, starting or running, in the order in which they will be served."""
+        return tuple(reversed([summary for summary in self.runs if summary.status.alive]))
+
+
+def speed_of(status: Status) -> float | None:
+    """Iterations a second as last heard; None before there is a figure or when the run is over."""
+    value = status.more.get("iterations_per_second")
+    return (
+        float(value) if status.state == "running" and isinstance(value, int | float) and value > 0 else None
+    )
+
+
+def seconds_left(status: Status) -> float | None:
+    """Time left at the last speed."""
+    speed = speed_of(status)
+    return max(0, status.steps - status.step) / speed if speed else None
+
+
+def state_word(status: Status) -> str:
+    """The state, or the phase where that says more: `queued`, `compiling`, `training`, `crashed`."""
+    return status.phase if status.state in ("starting", "running") and status.phase else status.state

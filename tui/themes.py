@@ -1,0 +1,49 @@
+"""Colour themes on the xterm-256 grid, so that SSH with 256 colours shows what was meant."""
+
+from textual.theme import Theme
+
+DEFAULT_THEME = "kshot-dark"
+THEMES = (
+    Theme(
+        "kshot-dark",
+        primary="#00afff",
+        secondary="#5f87af",
+        accent="#ffaf00",
+        warning="#ffaf00",
+        error="#ff5f5f",
+        success="#5fd75f",
+        foreground="#d0d0d0",
+        background="#121212",
+        surface="#1c1c1c",
+        panel="#262626",
+        dark=True,
+    ),
+    Theme(
+        "kshot-light",
+        primary="#005faf",
+        secondary="#5f87af",
+        accent="#af5f00",
+        warning="#af5f00",
+        error="#af0000",
+        success="#008700",
+        foreground="#262626",
+        background="#ffffff",
+        surface="#eeeeee",
+        panel="#e4e4e4",
+        dark=False,
+    ),
+    Theme(
+        "kshot-contrast",
+        primary="#ffffff",
+        secondary="#ffff00",
+        accent="#ffff00",
+        warning="#ffff00",
+        error="#ff5f5f",
+        success="#00ff00",
+        foreground="#ffffff",
+        background="#000000",
+        surface="#000000",
+        panel="#000000",
+        dark=True,
+    ),
+)
