@@ -20,7 +20,7 @@ class TestNow:
 
 @dataclass(frozen=True)
 class SessionNow:
-    """The comparison that this app began: its runs by row label, tests under way, tables once all is there."""
+    """The comparison that this app began: its runs by row label, tests under way, tables at the end."""
 
     task: str
     runs: Mapping[str, tuple[str, ...]]
