@@ -66,11 +66,9 @@ def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:
 
     torch.set_num_threads(threads(spec))
     device = torch_device(request.device, spec.device)
-    state = unpack(request.data, device, request.checkpoint)
     progress("loading data", 0, 1)
     tasks = build_tasks(spec, data_folder(), device)
-    learner = Learner(spec, tasks, device)
-    learner.meta_parameters = {n: p.to(learner.dtype) for n, p in state["meta_parameters"].items()}
+    learner = trained_learner(spec, tasks, device, request.data, request.checkpoint)
     evaluation = spec.evaluation
     scored = evaluate(
         learner,
@@ -95,6 +93,16 @@ def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:
         "train_seconds": trained.more.get("seconds"),
         "train_iterations": trained.step,
     }
+
+
+def trained_learner(
+    spec: Spec, tasks: TaskDistribution, device: torch.device, data: bytes, checkpoint: str
+) -> Learner:
+    """A learner with the meta-parameters of a checkpoint's bytes; errors call it by the name `checkpoint`."""
+    state = unpack(data, device, checkpoint)
+    learner = Learner(spec, tasks, device)
+    learner.meta_parameters = {n: p.to(learner.dtype) for n, p in state["meta_parameters"].items()}
+    return learner
 
 
 def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> None:

@@ -1,7 +1,7 @@
 """Testing: every episode's accuracy or error after chosen numbers of inner steps, without a graph."""
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
 from math import inf, isfinite
@@ -12,10 +12,11 @@ from torch import Tensor
 
 from engine.adaptation import Rule
 from engine.adaptation.losses import task_metric
+from engine.adaptation.rule import State
 from engine.learner import Learner
 from engine.portions import portion_size
 from engine.presets.schema import Adaptation, Tune
-from engine.tasks.episodes import Part
+from engine.tasks.episodes import Episodes, Part
 
 # Up to 10 steps, what choosing asks for: it tries many candidates, and neighbouring steps hardly differ.
 ASKED_IN_CHOOSING = (0, 1, 2, 3, 5, 10)
@@ -70,17 +71,26 @@ def _tasks_at_once(learner: Learner, part: Part, statistics: str) -> int:
 
 @torch.no_grad()
 def _trajectory(rule: Rule, learner: Learner, task: Any, steps: Sequence[int]) -> Tensor:
+    states = adapted_states(rule, learner, task, steps)
+    outputs = (rule.predict(state, learner.meta_parameters, task) for _, state in states)
+    return torch.stack([task_metric(learner.tasks.kind, each, task.query_y) for each in outputs], 1)
+
+
+def adapted_states(
+    rule: Rule, learner: Learner, task: Episodes, steps: Sequence[int]
+) -> Iterator[tuple[int, State]]:
+    """Each of `steps` with the rule's state after it; a rule that has no steps gives its only one.
+
+    To be walked through within `torch.no_grad`.
+    """
     meta_parameters = learner.meta_parameters
     state = rule.start(meta_parameters, task)
     asked = set(steps) if rule.shows_steps else {rule.steps}
-    columns = []
     for number in range(max(asked) + 1):
         if number in asked:
-            outputs = rule.predict(state, meta_parameters, task)
-            columns.append(task_metric(learner.tasks.kind, outputs, task.query_y))
+            yield number, state
         if number < max(asked):
             state, _ = rule.step(state, meta_parameters, task, number, second_order=False)
-    return torch.stack(columns, 1)
 
 
 class Candidate(NamedTuple):

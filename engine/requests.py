@@ -1,6 +1,7 @@
 """Evaluation requests as a worker takes them up: checked, and with their checkpoint's bytes in hand."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from engine.devices import device_name
@@ -16,7 +17,8 @@ ENDED = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: the run, the request's name, the spec to test by, the checkpoint's name and bytes.
+    """One request: the run, the request's name, the spec to test by, the checkpoint's name and bytes, and
+    whatever else it says.
 
     Where it cannot be served `error` says why, and spec and bytes are None.
     """
@@ -28,6 +30,7 @@ class Asked:
     checkpoint: str = ""
     data: bytes | None = None
     error: str | None = None
+    content: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, run: Run, name: str) -> Self:
@@ -39,7 +42,7 @@ class Asked:
             data = read_verified(run.checkpoints / checkpoint)
         except RequestError as error:
             return cls(run, name, "cpu", error=str(error))
-        return cls(run, name, device_name(spec.device), spec, checkpoint, data)
+        return cls(run, name, device_name(spec.device), spec, checkpoint, data, content=request)
 
     def refuse(self, reason: str) -> None:
         """Leaves one line where the asker looks for it, and takes the request away."""
@@ -55,5 +58,5 @@ def evaluations(run: Run) -> list[str]:
 def _mapping(request: dict[str, Any], key: str) -> dict[str, Any]:
     value = request.get(key)
     if not isinstance(value, dict):
-        raise RequestError(f"a request of kind {KIND} needs {key}, a mapping")
+        raise RequestError(f"a request needs {key}, a mapping")
     return value

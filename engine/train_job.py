@@ -197,6 +197,8 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         trainer.notes.clear()
         if record is not None:
             journal.record(record)
+        if (fit := trainer.fit()) is not None:
+            journal.events.append("fit", **fit)
         status.update(step=trainer.iteration)
         out_of_time = training.time_limit is not None and journal.seconds >= training.time_limit
         last = trainer.iteration == trainer.iterations or out_of_time

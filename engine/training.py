@@ -9,6 +9,7 @@ from torch import Tensor
 
 from engine.adaptation import MetaGradient, probe
 from engine.adaptation.losses import task_metric
+from engine.curves import curves
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
 from engine.models import Parameters
@@ -20,7 +21,11 @@ from engine.presets import validation_adaptation
 from engine.statistics import mean_over_episodes
 from engine.tasks import training_shape
 from engine.tasks.episodes import Episodes
+from engine.tasks.sine import Sine
 from engine.tasks.stream import TrainingStream
+
+FITS_PER_VALIDATION, FIT_AT_LEAST, FIT_POINTS = 5, 100, 61
+"""A curve costs about as much as three iterations: once in a hundred is enough to look live."""
 
 
 class Diverged(Exception):
@@ -182,6 +187,19 @@ class Trainer:
         is_best = self.best is not None and self.best.step == self.iteration
         asked = steps if len(means) == len(steps) else [1]
         return {"step": self.iteration, "steps": asked, "metric": means, "ci95": widths, "best": is_best}
+
+    def fit(self) -> dict[str, Any] | None:
+        """Validation episode 0 as curves after 0..k steps, as a `fit` event's fields; None at iterations
+        that record none, and for tasks that are no curves.
+
+        It draws nothing at random and changes nothing, so a training goes on to the same numbers.
+        """
+        every = max(FIT_AT_LEAST, self.spec.training.validation.every // FITS_PER_VALIDATION)
+        due = self.iteration % every == 0 or self.iteration in (1, self.iterations)
+        if not (due and isinstance(self.learner.tasks, Sine)):
+            return None
+        adaptation = validation_adaptation(self.spec)
+        return {"step": self.iteration, **curves(self.learner, adaptation, "validation", 0, FIT_POINTS)}
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint needs to go on to the same numbers."""

@@ -1,5 +1,5 @@
 """The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... |
-bench`.
+attend RUNS LOCK | bench`.
 
 torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
 """
@@ -23,6 +23,7 @@ from engine.runs import (
     adopt,
     asked,
     clear,
+    episodes,
     hold_slot,
     plain,
     read_status,
@@ -105,6 +106,22 @@ def evaluate(folders: list[Path]) -> int:
     return code
 
 
+def attend(runs_dir: Path, descriptor: int) -> int:
+    """Answers questions about episodes of any run in a runs folder until none has come for a while.
+
+    It holds no slot: it works for a moment at each question, on one thread of the CPU, and would otherwise
+    keep a training from its device all the time that somebody merely looks.
+    """
+    adopt(episodes.attendance_lock(runs_dir), descriptor)
+    stop = Stop()
+    for run, name in episodes.waiting(runs_dir):
+        episodes.tell(run, name, "importing torch")
+    from engine.episode_job import answer_until_idle
+
+    answer_until_idle(runs_dir, stop.ending)
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     """Runs one of the worker's jobs; exit code 2 for a request that is none."""
     try:
@@ -113,6 +130,8 @@ def main(arguments: list[str]) -> int:
                 return train(Path(folder), int(descriptor))
             case ["evaluate", *folders] if folders:
                 return evaluate([Path(folder) for folder in folders])
+            case ["attend", folder, descriptor] if descriptor.isdigit():
+                return attend(Path(folder), int(descriptor))
             case ["bench", *options]:
                 from engine.bench import main as bench
 
@@ -121,7 +140,8 @@ def main(arguments: list[str]) -> int:
         print(f"kshot: {error}", file=sys.stderr)
         return 2
     print(
-        "kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., or bench", file=sys.stderr
+        "kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., attend RUNS LOCK, bench",
+        file=sys.stderr,
     )
     return 2
 
