@@ -1,0 +1,202 @@
+"""What can be chosen, as plain values: made from the preset files off the event loop."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RequestError
+from tui.names import preset_names
+from tui.output import plain
+
+
+@dataclass(frozen=True)
+class AlgorithmEntry:
+    """One algorithm: `word` says in a word or two what is particular; `choices` are its adaptation and outer
+    rule in words; `problem` says why it cannot be used."""
+
+    name: str
+    family: str = ""
+    summary: str = ""
+    paper: str = ""
+    word: str = ""
+    adaptation: str = ""
+    outer: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class TaskEntry:
+    """One task: whether its data are here (None: not looked yet) with a line about that and how to get them;
+    `section` is its `task` mapping, `tasks` the task distribution in words."""
+
+    name: str
+    family: str = ""
+    summary: str = ""
+    tasks: str = ""
+    present: bool | None = None
+    detail: str = ""
+    how: str = ""
+    problem: str = ""
+    section: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_sine(self) -> bool:
+        """Whether its tasks are waves."""
+        return self.section.get("dataset") == "sine"
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that can be chosen; `error` says why the lists may be short."""
+
+    algorithms: tuple[AlgorithmEntry, ...] = ()
+    tasks: tuple[TaskEntry, ...] = ()
+    error: str = ""
+
+    def algorithm(self, name: str) -> AlgorithmEntry | None:
+        """The algorithm of that name."""
+        return next((entry for entry in self.algorithms if entry.name == name), None)
+
+    def task(self, name: str) -> TaskEntry | None:
+        """The task of that name."""
+        return next((entry for entry in self.tasks if entry.name == name), None)
+
+
+def names_alone() -> Catalog:
+    """The names, by looking at folders alone: there within a few milliseconds."""
+    try:
+        algorithms, tasks = preset_names("algorithms"), preset_names("tasks")
+    except OSError as fault:
+        return Catalog(error=str(fault))
+    return Catalog(
+        tuple(AlgorithmEntry(name) for name in algorithms),
+        tuple(TaskEntry(name) for name in tasks),
+    )
+
+
+def load_catalog(data_dir: Path) -> Catalog:
+    """All presets read, and for each task whether its data are here. Raises nothing."""
+    from engine.presets import list_presets
+
+    try:
+        algorithms = [_algorithm(preset) for preset in list_presets("algorithms")]
+        tasks = [_task(preset, data_dir) for preset in list_presets("tasks")]
+    except (RequestError, OSError) as fault:
+        return Catalog(error=str(fault))
+    return Catalog(_grouped(algorithms), _grouped(tasks))
+
+
+def _grouped(entries: list[Any]) -> tuple[Any, ...]:
+    """In the order of families as they first appear, the gradient-based ones first."""
+    families = list(dict.fromkeys(entry.family for entry in entries))
+    first = ("gradient-based", "sine", "glyphs", "omniglot")
+    families.sort(key=lambda family: first.index(family) if family in first else len(first))
+    return tuple(entry for family in families for entry in entries if entry.family == family)
+
+
+def _algorithm(preset: Any) -> AlgorithmEntry:
+    if preset.problem:
+        return AlgorithmEntry(preset.name, "cannot be used", problem=plain(preset.problem))
+    adaptation = _section(preset.content, "adaptation")
+    tested = _section(_section(preset.content, "evaluation"), "adaptation")
+    outer = _section(preset.content, "outer")
+    return AlgorithmEntry(
+        name=preset.name,
+        family=plain(preset.family) or "others",
+        summary=plain(preset.summary),
+        paper=plain(preset.paper),
+        word=_word(adaptation, outer),
+        adaptation=_adaptation_text(adaptation, tested),
+        outer=_outer_text(adaptation, outer),
+    )
+
+
+def _section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = content.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _word(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
+    rule, parameters = adaptation.get("rule", "gradient"), adaptation.get("parameters", "all")
+    if outer.get("rule") == "joint":
+        return "joint"
+    if outer.get("rule") == "none":
+        return "untrained"
+    if rule != "gradient":
+        return plain(str(rule))
+    if parameters in ("head", "body"):
+        return f"{parameters} alone"
+    return _order_text(adaptation.get("order", 2))
+
+
+def _order_text(order: Any) -> str:
+    return (
+        {1: "first order", 2: "second order"}.get(order, "annealed") if isinstance(order, int) else "annealed"
+    )
+
+
+def _adaptation_text(adaptation: Mapping[str, Any], tested: Mapping[str, Any]) -> str:
+    text = _rule_text(adaptation)
+    if not tested:
+        return text
+    return f"{text}; in testing {_rule_text({**adaptation, **tested})}"
+
+
+def _rule_text(adaptation: Mapping[str, Any]) -> str:
+    rule = adaptation.get("rule", "gradient")
+    if rule != "gradient":
+        return plain(str(rule))
+    parts = ["gradient"]
+    if "steps" in adaptation:
+        parts.append(f"{adaptation['steps']} steps")
+    parameters = adaptation.get("parameters", "all")
+    parts.append("all parameters" if parameters == "all" else f"{plain(str(parameters))} alone")
+    return ", ".join(parts)
+
+
+def _outer_text(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
+    rule = plain(str(outer.get("rule", "meta-gradient")))
+    if rule == "meta-gradient" and adaptation.get("rule", "gradient") == "gradient":
+        return f"{rule}, {_order_text(adaptation.get('order', 2))}"
+    return {"joint": "joint: all classes or tasks together", "none": "none: nothing is trained"}.get(
+        rule, rule
+    )
+
+
+def _task(preset: Any, data_dir: Path) -> TaskEntry:
+    if preset.problem:
+        return TaskEntry(preset.name, "cannot be used", problem=plain(preset.problem))
+    section = _section(preset.content, "task")
+    present, detail, how = _presence(section, data_dir)
+    return TaskEntry(
+        name=preset.name,
+        family=plain(preset.family),
+        summary=plain(preset.summary),
+        tasks=_tasks_text(section),
+        present=present,
+        detail=plain(detail),
+        how=plain(how),
+        section=section,
+    )
+
+
+def _presence(section: Mapping[str, Any], data_dir: Path) -> tuple[bool | None, str, str]:
+    if section.get("dataset") == "sine":
+        return True, "drawn, nothing to fetch", ""
+    from engine.data import inspect
+    from engine.presets.schema import ImageTask
+
+    given = {key: value for key, value in section.items() if value is not None}
+    try:
+        found = inspect(ImageTask.model_validate(given), data_dir)
+    except (RequestError, OSError, ValueError) as fault:
+        return None, str(fault).splitlines()[0], ""
+    return found.present, found.detail, found.how
+
+
+def _tasks_text(section: Mapping[str, Any]) -> str:
+    dataset, shots = plain(str(section.get("dataset", ""))), section.get("shots")
+    if dataset == "sine":
+        return f"sine waves, {shots or 10} support points"
+    return f"{dataset}, {section.get('ways') or 5} classes, {shots or 1} shots"

@@ -1,0 +1,78 @@
+"""The inner loop of one run: support loss by inner step, the meta-gain, the meta-gradient by inner step."""
+
+import numpy as np
+from rich.text import Text
+
+from engine.runs import Summary
+from engine.runs.columns import History
+from tui.charts.bars import bar
+from tui.charts.series import Series
+from tui.marks import mark_of
+from tui.views import value_text
+
+FAN = 6
+FAINT = (0x44, 0x44, 0x44)
+
+
+def fan(history: History, summary: Summary) -> list[Series]:
+    """Support loss against inner steps of the last recorded iterations, older ones fainter; none where there
+    are no inner steps."""
+    losses = history.support_loss
+    if losses.ndim != 2 or losses.shape[1] < 2 or not len(losses):
+        return []
+    losses, iterations = losses[-FAN:], history.train_step[-FAN:]
+    steps = np.arange(losses.shape[1], dtype=np.float64)
+    mark, last = mark_of(summary.algorithm), len(losses) - 1
+    curves = []
+    for index, (values, iteration) in enumerate(zip(losses, iterations, strict=True)):
+        name = f"now, {int(iteration):,}" if index == last else f"it {int(iteration):,}"
+        if index not in (0, last):
+            name = ""
+        strength = (index + 1) / (last + 1)
+        shape = mark.shape if index == last else ""
+        curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape))
+    return curves
+
+
+def fainter(colour: str, strength: float) -> str:
+    """The colour `#rrggbb` between a dark grey (0) and itself (1)."""
+    full = tuple(int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    mixed = (round(grey + (value - grey) * strength) for grey, value in zip(FAINT, full, strict=True))
+    return "#" + "".join(f"{value:02x}" for value in mixed)
+
+
+def gain_line(history: History, metric: str) -> Text | None:
+    """`gain  20.7 → 94.1  (+73.4)` of the last validation; None for rules without inner steps."""
+    steps, table = history.validation_steps, history.validation
+    if table.ndim != 2 or table.shape[1] < 2 or not len(table) or not steps or steps[0] != 0:
+        return None
+    before, after = (float(value) for value in (table[-1, 0], table[-1, -1]))
+    if not (np.isfinite(before) and np.isfinite(after)):
+        return None
+    better = after > before if metric == "accuracy" else after < before
+    change = value_text(after - before, metric)
+    sign = "+" if after >= before else ""
+    word = "adaptation helps" if better else "adaptation does not help"
+    line = Text(f"{value_text(before, metric)} → ")
+    line.append(value_text(after, metric), style="bold")
+    line.append(f"  ({sign}{change}) after {steps[-1]} step{'' if steps[-1] == 1 else 's'}\n{word}")
+    return line
+
+
+def norm_bars(history: History, width: int) -> Text | None:
+    """The meta-gradient's norm at each inner step of the last recorded iteration, as bars; None without."""
+    if history.norms.ndim != 2 or not history.norms.size:
+        return None
+    norms = history.norms[-1]
+    finite = norms[np.isfinite(norms)]
+    if not finite.size:
+        return None
+    largest = float(finite.max()) or 1.0
+    room = max(3, width - 13)
+    text = Text()
+    for number, norm in enumerate(norms, start=1):
+        known = bool(np.isfinite(norm))
+        value = f"{norm:.2g}" if known else "not finite"
+        text.append(f"{number:>3} {bar(float(norm) / largest, room)} {value}\n")
+    text.right_crop(1)
+    return text

@@ -1,0 +1,168 @@
+"""The middle and right columns: curves of the runs shown, and the inner loop of one of them."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Static
+
+from engine.runs import Summary
+from engine.runs.columns import History
+from tui.bench.curves import loss_curves, validation_curves
+from tui.bench.inner import fan, gain_line, norm_bars
+from tui.bench.progress_lines import session_lines
+from tui.bench.run_facts import run_facts
+from tui.bench.shown import row_names
+from tui.bench.waves import fit_curves
+from tui.charts.series import Series
+from tui.marks import mark_of
+from tui.output import plain
+from tui.screens.welcome import Welcome
+from tui.snapshot import Snapshot
+from tui.widgets.chart import Chart
+
+
+class Panel(Static):
+    """A titled text that is sent to the terminal only when it changed."""
+
+    def __init__(self, title: str, id: str) -> None:
+        super().__init__("", id=id, markup=False, classes="panel")
+        self.border_title = title
+        self.display = False
+        self.shown: Text | None = None
+
+    def put(self, text: Text | None) -> None:
+        """Shows the text; nothing at all for None."""
+        if text == self.shown:
+            return
+        self.shown = text
+        self.display = text is not None
+        if text is not None:
+            self.update(text)
+
+
+class Preview:
+    """What the lower chart shows of a task before anything runs: waves, or a text."""
+
+    def __init__(self, title: str, curves: Sequence[Series] = (), text: str = "") -> None:
+        self.title, self.curves, self.text = title, tuple(curves), text
+
+
+class Curves(Vertical):
+    """Validation after adaptation of all runs shown; below it training of one, a fit, or a preview."""
+
+    def compose(self) -> ComposeResult:
+        yield Welcome()
+        yield Chart(
+            "Validation accuracy after adaptation", unit="percent", x_label="iterations", id="accuracy"
+        )
+        yield Chart("Validation error after adaptation", unit="error", x_label="iterations", id="error")
+        yield Chart("Outer loss", unit="loss", x_label="iterations", smoothable=True, id="loss")
+        yield Chart("Waves", unit="number", x_label="x", id="waves")
+        yield Panel("Task", id="preview")
+        yield Panel("Session", id="session")
+
+    def welcome(self, shown: bool) -> None:
+        """Whether the first start's lines stand in place of the charts."""
+        self.query_one(Welcome).display = shown
+        if shown:
+            for chart in self.query(Chart):
+                chart.display = False
+            self.query_one("#preview", Panel).put(None)
+
+    def draw(
+        self,
+        snapshot: Snapshot,
+        runs: Sequence[Summary],
+        looked_at: Summary | None,
+        preview: Preview | None,
+        said: str,
+    ) -> None:
+        """Draws the picture; `preview` replaces the lower chart, `said` is shown
+        before a session is there."""
+        error = bool(runs) and runs[0].metric != "accuracy"
+        used, other = ("#error", "#accuracy") if error else ("#accuracy", "#error")
+        curves, waiting = validation_curves(snapshot, runs)
+        task = plain(runs[0].task) if runs else ""
+        self.query_one(other, Chart).display = False
+        chart = self.query_one(used, Chart)
+        chart.display = True
+        whole = (0.0, float(max((summary.status.steps for summary in runs), default=0)))
+        note = "; ".join(part for part in (task, waiting) if part) or "no run yet"
+        chart.show(curves, note, whole=whole if whole[1] else None)
+        self._lower(snapshot, runs, looked_at, preview)
+        lines = Text(said) if said else session_lines(snapshot)
+        self.query_one("#session", Panel).put(lines if lines.plain else None)
+
+    def _lower(
+        self,
+        snapshot: Snapshot,
+        runs: Sequence[Summary],
+        looked_at: Summary | None,
+        preview: Preview | None,
+    ) -> None:
+        loss, waves = self.query_one("#loss", Chart), self.query_one("#waves", Chart)
+        history = snapshot.histories.get(looked_at.id) if looked_at is not None else None
+        shown: Chart | None = loss
+        text = None
+        if preview is not None and preview.text:
+            shown, text = None, Text(preview.text)
+        elif preview is not None:
+            shown = waves
+            waves.show(preview.curves, preview.title)
+        elif history is not None and looked_at is not None:
+            name = plain(row_names(runs).get(looked_at.id, looked_at.algorithm))
+            mark = mark_of(looked_at.algorithm)
+            fit = fit_curves(history.fit, mark.colour, mark.shape) if history.fit else []
+            if fit:
+                shown = waves
+                waves.show(fit, f"{name}, one validation task")
+            else:
+                steps = float(looked_at.status.steps)
+                loss.show(loss_curves(history, looked_at), name, whole=(0.0, steps) if steps else None)
+        else:
+            loss.show([])
+        loss.display, waves.display = shown is loss, shown is waves
+        self.query_one("#preview", Panel).put(text)
+
+
+class Inner(VerticalScroll):
+    """The inner loop of one run: fan, meta-gain, meta-gradient by step, and the run's own figures."""
+
+    def compose(self) -> ComposeResult:
+        yield Chart("Inner loop, support loss", unit="loss", x_label="inner steps", id="fan")
+        yield Panel("Meta-gain", id="gain")
+        yield Panel("Meta-gradient norm by step", id="norms")
+        yield Panel("This run", id="facts")
+
+    def draw(self, snapshot: Snapshot, runs: Sequence[Summary], looked_at: Summary | None) -> None:
+        """Draws the run that is looked at."""
+        history = snapshot.histories.get(looked_at.id) if looked_at is not None else None
+        chart = self.query_one("#fan", Chart)
+        curves = fan(history, looked_at) if history is not None and looked_at is not None else []
+        chart.display = bool(curves)
+        if curves:
+            chart.show(curves)
+        gain = gain_line(history, looked_at.metric) if history is not None and looked_at is not None else None
+        self.query_one("#gain", Panel).put(gain)
+        width = max(20, self.size.width - 4)
+        self.query_one("#norms", Panel).put(norm_bars(history, width) if history is not None else None)
+        self.query_one("#facts", Panel).put(self._facts(snapshot, runs, looked_at, history))
+
+    def _facts(
+        self,
+        snapshot: Snapshot,
+        runs: Sequence[Summary],
+        looked_at: Summary | None,
+        history: History | None,
+    ) -> Text:
+        if looked_at is None:
+            return Text("no run yet")
+        text = run_facts(snapshot, looked_at, history)
+        if history is not None and history.progress < 1:
+            text.append(f"\nreading its events: {history.progress:.0%}")
+        if len(runs) > 1:
+            place = [summary.id for summary in runs].index(looked_at.id) + 1
+            text.append(f"\nrun {place} of {len(runs)}; o shows the next", style="dim")
+        return text

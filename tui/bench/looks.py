@@ -1,0 +1,38 @@
+"""How the bench is laid out: three columns side by side, or one at a time where there are few cells."""
+
+LAYOUT = """
+BenchScreen {
+    #columns { height: 1; }
+    #bench { height: 1fr; }
+    .column { height: 1fr; }
+    #choose { width: 34; }
+    #curves { width: 1fr; }
+    #inner { width: 34; scrollbar-size-vertical: 1; }
+    GroupedList, #about, StartLine, .panel, #welcome {
+        border: round $secondary;
+        border-title-color: $foreground;
+        border-subtitle-color: $secondary;
+        padding: 0 1;
+        background: $background;
+    }
+    GroupedList:focus, #about:focus, StartLine:focus, #welcome:focus { border: round $accent; }
+    #inner:focus { background: $surface; }
+    #lists { height: 1fr; layout: vertical; }
+    GroupedList { height: 1fr; scrollbar-size-vertical: 1; }
+    #about { height: auto; max-height: 9; min-height: 4; scrollbar-size-vertical: 1; }
+    StartLine { height: auto; max-height: 9; overflow-y: auto; }
+    .panel { height: auto; }
+    #preview { height: 1fr; overflow-y: auto; }
+    #session { max-height: 7; overflow-y: auto; }
+    #welcome { height: 1fr; content-align: left middle; padding: 0 3; }
+    #curves Chart { height: 1fr; min-height: 7; }
+    #fan { height: 11; }
+}
+BenchScreen.-narrow {
+    #choose, #inner { width: 1fr; }
+    #lists { layout: horizontal; }
+    GroupedList { width: 1fr; height: 1fr; }
+    #about { max-height: 6; }
+    StartLine { max-height: 6; }
+}
+"""

@@ -1,0 +1,54 @@
+"""One run in a few lines: what it is doing, how far it is, how fast, how long still."""
+
+from rich.text import Text
+
+from engine.runs import Summary
+from engine.runs.columns import History
+from tui.marks import mark_of
+from tui.numbers import count, duration, size, speed
+from tui.output import plain
+from tui.snapshot import Snapshot, seconds_left, speed_of, state_word
+from tui.views import named_value
+
+
+def run_facts(snapshot: Snapshot, summary: Summary, history: History | None) -> Text:
+    """The lines of the panel `This run`."""
+    status, mark = summary.status, mark_of(summary.algorithm)
+    text = Text()
+    text.append(f"{mark.shape} {plain(summary.algorithm)}", style=mark.colour)
+    text.append(f", seed {summary.seed}\n" if summary.seed is not None else "\n")
+    text.append(plain(_doing(snapshot, summary)) + "\n")
+    if status.steps and status.state != "queued":
+        text.append(f"{count(status.step)} of {count(status.steps)} iterations\n")
+    left = seconds_left(status)
+    if left is not None:
+        text.append(f"{duration(left)} left\n", style="bold")
+    if not status.alive and history is not None and history.train_time.size > 1:
+        trained = float(history.train_time[-1] - history.train_time[0])
+        text.append(f"trained for about {duration(trained)}\n")
+    memory = status.more.get("memory_bytes") or (history.memory_bytes if history else None)
+    pace = [speed(speed_of(status)), size(memory) if isinstance(memory, int | float) else ""]
+    if any(pace):
+        text.append("  ".join(part for part in pace if part) + "\n")
+    best = (status.best or {}).get("value")
+    if isinstance(best, int | float):
+        text.append(f"best {named_value(best, summary.metric)}\n")
+    if status.error:
+        text.append(plain(status.error) + "\n", style="bold")
+    text.append(plain(summary.id), style="dim")
+    return text
+
+
+def _doing(snapshot: Snapshot, summary: Summary) -> str:
+    status = summary.status
+    asked = snapshot.asked.get(summary.id, frozenset())
+    if asked:
+        return f"{status.state}, asked to {' and '.join(sorted(asked))}"
+    if status.state == "queued":
+        ids = [other.id for other in snapshot.under_way()]
+        before = ids.index(summary.id) if summary.id in ids else 0
+        return f"queued behind {before}" if before else "queued, next"
+    word = state_word(status)
+    if status.state == "starting" and word != "starting":
+        return f"starting: {word}"
+    return word

@@ -1,0 +1,52 @@
+"""Which runs the bench draws: the session's, else the one in focus, else those under way, else the newest."""
+
+from collections.abc import Sequence
+
+from engine.runs import Summary
+from tui.snapshot import Snapshot
+
+
+def shown_runs(snapshot: Snapshot, in_focus: str | None) -> tuple[Summary, ...]:
+    """The runs to lay over one another, all of one task, since only their episodes are the same."""
+    session = snapshot.session
+    begun = [run for ids in session.runs.values() for run in ids] if session is not None else []
+    if in_focus is not None and in_focus not in begun:
+        focused = snapshot.run(in_focus)
+        if focused is not None:
+            return (focused,)
+    if begun:
+        found = [snapshot.run(run) for run in begun]
+        return _of_one_task([summary for summary in found if summary is not None])
+    under_way = [summary for summary in snapshot.under_way() if summary.kind == "train"]
+    if under_way:
+        return _of_one_task(under_way)
+    return tuple(snapshot.runs[:1])
+
+
+def _of_one_task(runs: Sequence[Summary]) -> tuple[Summary, ...]:
+    return tuple(dict.fromkeys(run for run in runs if run.task == runs[0].task)) if runs else ()
+
+
+def looked_at(runs: Sequence[Summary], chosen: str | None, in_focus: str | None) -> Summary | None:
+    """The one run whose inner loop and training loss are shown: the one chosen with the key, else the one in
+    focus, else the one that trains, else the one heard of last."""
+    for wanted in (chosen, in_focus):
+        for summary in runs:
+            if summary.id == wanted:
+                return summary
+    for states in (("running", "starting"), ("queued",)):
+        for summary in runs:
+            if summary.state in states:
+                return summary
+    return max(runs, key=lambda summary: summary.status.updated or 0.0, default=None)
+
+
+def row_names(runs: Sequence[Summary]) -> dict[str, str]:
+    """What each run is called in a legend, by id: its algorithm, and what else tells it from the others."""
+    names = {summary.id: summary.algorithm or summary.id for summary in runs}
+    for summary in runs:
+        same = [other for other in runs if other.algorithm == summary.algorithm]
+        if len(same) > 1:
+            alike = len({other.seed for other in same}) < len(same)
+            names[summary.id] += f" {summary.name or summary.id[-4:]}" if alike else f" seed {summary.seed}"
+    return names
