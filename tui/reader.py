@@ -1,29 +1,192 @@
 """The reader's thread: looks at the runs folder and hands out pictures of it."""
 
-from collections.abc import Callable, Sequence
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tui.session import Session
-from tui.snapshot import Snapshot
+from engine.errors import RequestError
+from engine.runs import Summary, asked, plain
+from tui.run_list import RunList
+from tui.snapshot import SessionNow, Snapshot
+
+if TYPE_CHECKING:
+    from engine.runs.columns import History, HistoryReader
+    from tui.session import Session
+
+BUSY_SECONDS = 0.25
+CALM_SECONDS = 1.0
+READING_SECONDS = 0.2
+END_SECONDS = 0.4
+PARKED = 4
 
 
 class Reader:
-    """Takes a picture a few times a second while something is under way, seldom otherwise."""
+    """Takes a picture four times a second while something is under way, once a second otherwise.
+
+    A picture that shows nothing new is not delivered. `deliver` is called on the reader's thread.
+    """
 
     def __init__(self, runs_dir: Path, deliver: Callable[[Snapshot], object]) -> None:
         self.runs_dir, self.deliver = runs_dir, deliver
+        self._looker = Looker(runs_dir)
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go, name="kshot-reader", daemon=True)
+        self._all_anew = False
 
     def start(self) -> None:
         """Begins looking."""
+        self._thread.start()
 
     def end(self) -> None:
-        """Ends the thread."""
+        """Ends the thread; nothing is delivered any more."""
+        self._ended.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(END_SECONDS)
 
     def look(self) -> None:
         """Takes a picture now."""
+        self._all_anew = True
+        self._wake.set()
 
     def watch(self, runs: Sequence[str]) -> None:
         """Reads the histories of these runs from now on, and of no others."""
+        self._looker.watched = tuple(dict.fromkeys(runs))
+        self._wake.set()
 
-    def follow(self, session: Session) -> None:
+    def follow(self, session: "Session") -> None:
         """Polls this session with every picture."""
+        self._looker.session = session
+        self.look()
+
+    def _go(self) -> None:
+        last: Snapshot | None = None
+        while not self._ended.is_set():
+            begun = time.monotonic()
+            self._wake.clear()
+            all_anew, self._all_anew = self._all_anew, False
+            picture = self._looker.picture(all_anew)
+            if not self._ended.is_set() and (last is None or not same(last, picture)):
+                last = picture
+                self._hand_out(picture)
+            pause = BUSY_SECONDS if self._looker.busy(picture) else CALM_SECONDS
+            self._wake.wait(max(0.01, begun + pause - time.monotonic()))
+
+    def _hand_out(self, picture: Snapshot) -> None:
+        try:
+            self.deliver(picture)
+        except Exception as fault:  # A receiver that is closing must not end the looking.
+            self._looker.fault = in_one_sentence(fault)
+
+
+class Looker:
+    """What the pictures are taken from: the list of runs, histories being read, the session.
+
+    For the reader's thread; `watched` and `session` may be set by any other.
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self.watched: tuple[str, ...] = ()
+        self.session: Session | None = None
+        self.fault: str | None = None
+        self._list = RunList(runs_dir)
+        self._runs: tuple[Summary, ...] = ()
+        self._asked: dict[str, frozenset[str]] = {}
+        self._histories: dict[str, HistoryReader] = {}
+        self._shown: dict[str, History] = {}
+        self._followed: Session | None = None
+        self._session_now: SessionNow | None = None
+
+    def picture(self, all_anew: bool = True) -> Snapshot:
+        """One picture. Raises nothing: a fault becomes its `error`, beside what was seen before.
+
+        `all_anew` also looks at each finished run again.
+        """
+        faults = [self.fault] if self.fault else []
+        self.fault = None
+        parts: list[Callable[[], None]] = [
+            self._poll_session,
+            lambda: self._look_at_runs(all_anew),
+            self._read_histories,
+        ]
+        for part in parts:
+            try:
+                part()
+            except Exception as fault:
+                faults.append(in_one_sentence(fault))
+        error = faults[0] if faults else None
+        return Snapshot(time.time(), self._runs, self._asked, self._shown, self._session_now, error)
+
+    def busy(self, picture: Snapshot) -> bool:
+        """Whether something is under way, or a watched history is still being read."""
+        session = picture.session
+        return (
+            any(summary.status.alive for summary in picture.runs)
+            or any(history.progress < 1 for history in picture.histories.values())
+            or (session is not None and not session.done)
+        )
+
+    def _look_at_runs(self, all_anew: bool) -> None:
+        self._runs = self._list.look(all_anew)
+        self._asked = {each.id: frozenset(asked(each.run)) for each in self._runs if each.status.alive}
+
+    def _read_histories(self) -> None:
+        watched = self.watched
+        if not watched:
+            self._shown = {}
+            return
+        from engine.runs.columns import HistoryReader  # NumPy: not before it is needed.
+
+        known = {summary.id: summary.run for summary in self._runs}
+        shown = [run_id for run_id in watched if run_id in known]
+        for run_id in shown:
+            # What was watched last stands last; of the others a few stay, for a way back.
+            reader = self._histories.pop(run_id, None) or HistoryReader(known[run_id])
+            self._histories[run_id] = reader
+        for run_id in list(self._histories)[: -len(shown) - PARKED]:
+            del self._histories[run_id]
+        self._shown = {run_id: self._histories[run_id].read(READING_SECONDS / len(shown)) for run_id in shown}
+
+    def _poll_session(self) -> None:
+        session = self.session
+        if session is not self._followed:
+            self._followed, self._session_now = session, None
+        if session is None or (self._session_now is not None and self._session_now.done):
+            return
+        session.poll()
+        self._session_now = session.now()
+
+
+def same(one: Snapshot, other: Snapshot) -> bool:
+    """Whether two pictures show the same; that a run's status was written again is nothing to show."""
+    return (
+        len(one.runs) == len(other.runs)
+        and all(map(_same_run, one.runs, other.runs))
+        and one.asked == other.asked
+        and _same_histories(one.histories, other.histories)
+        and one.session == other.session
+        and one.error == other.error
+    )
+
+
+def _same_run(one: Summary, other: Summary) -> bool:
+    return one is other or _without_beat(one) == _without_beat(other)
+
+
+def _without_beat(summary: Summary) -> Summary:
+    return replace(summary, status=replace(summary.status, updated=None))
+
+
+def _same_histories(one: Mapping[str, "History"], other: Mapping[str, "History"]) -> bool:
+    return one.keys() == other.keys() and all(one[run_id] is other[run_id] for run_id in one)
+
+
+def in_one_sentence(fault: Exception) -> str:
+    """A fault for people: our own messages as they are, others with their kind."""
+    text = plain(fault, 300)
+    return text if isinstance(fault, RequestError) else f"{type(fault).__name__}: {text}".rstrip(": ")

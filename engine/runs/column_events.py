@@ -1,0 +1,174 @@
+"""Events gathered into columns: what each kind of event says, whatever stands in it."""
+
+from collections import deque
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+
+from engine.runs.column_lines import events_by_kind
+from engine.runs.column_rows import WIDEST, Array, Rows, number, numbers, table, whole
+from engine.runs.files import plain
+
+LAST_PHASES = 200
+LAST_NOTES = 200
+TRAIN_TABLES = ("support_loss", "query_loss", "metric", "norms")
+
+
+class Gathered:
+    """All that a run's events have said so far."""
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.train = Rows(
+            ("outer_loss", "gradient_norm", "outer_rate"), dict.fromkeys(TRAIN_TABLES, np.float32)
+        )
+        self.validation = Rows((), {"metric": np.float64, "ci95": np.float64})
+        self.validation_steps: tuple[int, ...] = ()
+        self.speed = Rows(("speed",), {})
+        self.memory_bytes: float | None = None
+        self.phases: deque[tuple[float, str]] = deque(maxlen=LAST_PHASES)
+        self.notes: deque[tuple[float, str]] = deque(maxlen=LAST_NOTES)
+        self.fit: dict[str, Any] | None = None
+
+    def add(self, found: Sequence[Any]) -> None:
+        """Adds JSON values in the order of the file; those that are no events are passed over."""
+        kinds = events_by_kind(found)
+        if "resumed" in kinds:
+            # What stands before a `resumed` is dropped by it, what stands behind it is not.
+            part: list[Any] = []
+            for value in found:
+                if type(value) is dict and value.get("kind") == "resumed":
+                    self._add_kinds(events_by_kind(part))
+                    self._resume(value)
+                    part = []
+                else:
+                    part.append(value)
+            kinds = events_by_kind(part)
+        self._add_kinds(kinds)
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of a `History`, arrays as read-only views."""
+        train, validation, speed = self.train, self.validation, self.speed
+        return {
+            "train_step": train.view("step"),
+            "train_time": train.view("time"),
+            **{name: train.view(name) for name in (*train.scalars[3:], *train.tables)},
+            "validation_step": validation.view("step"),
+            "validation_time": validation.view("time"),
+            "validation_steps": self.validation_steps,
+            "validation": validation.view("metric"),
+            "validation_ci95": validation.view("ci95"),
+            "speed_step": speed.view("step"),
+            "speed": speed.view("speed"),
+            "memory_bytes": self.memory_bytes,
+            "phases": tuple(self.phases),
+            "notes": tuple(self.notes),
+            "fit": self.fit,
+        }
+
+    def _resume(self, event: dict[str, Any]) -> None:
+        self.events += 1
+        step = event.get("step")
+        if whole(step):
+            for rows in (self.train, self.validation, self.speed):
+                rows.cut(float(step or 0))
+
+    def _add_kinds(self, kinds: dict[str, list[dict[str, Any]]]) -> None:
+        for kind, events in kinds.items():
+            self.events += len(events)
+            if kind == "train":
+                self._add_train(_placed(events))
+            elif kind == "validation":
+                self._add_validations(_placed(events))
+            elif kind == "speed":
+                self._add_speed(_placed(events))
+            elif kind == "phase":
+                self.phases.extend(_texts(events[-LAST_PHASES:], "name"))
+            elif kind == "note":
+                self.notes.extend(_texts(events[-LAST_NOTES:], "text"))
+            elif kind == "fit":
+                self.fit = events[-1]
+
+    def _add_train(self, events: list[dict[str, Any]]) -> None:
+        rates = [rates.get("outer") if type(rates := e.get("rates")) is dict else None for e in events]
+        self.train.add(
+            {
+                **_scalars(events, "outer_loss", "gradient_norm"),
+                "outer_rate": numbers(rates),
+                "support_loss": table([event.get("support_loss") for event in events], np.float32),
+                "query_loss": table([event.get("query_loss") for event in events], np.float32),
+                "metric": table([_train_metric(event) for event in events], np.float32),
+                "norms": table([event.get("meta_gradient_norms") for event in events], np.float32),
+            }
+        )
+
+    def _add_speed(self, events: list[dict[str, Any]]) -> None:
+        rows = _scalars(events, "iterations_per_second")
+        rows["speed"] = rows.pop("iterations_per_second")
+        self.speed.add(rows)
+        for event in reversed(events):
+            memory = number(event.get("memory_bytes"))
+            if memory >= 0:
+                self.memory_bytes = memory
+                break
+
+    def _add_validations(self, events: list[dict[str, Any]]) -> None:
+        for steps, group in groupby(events, key=_inner_steps):
+            alike = list(group)
+            if not self._have_steps(steps):
+                continue
+            places = [self.validation_steps.index(step) for step in steps]
+            rows = _scalars(alike)
+            for name in ("metric", "ci95"):
+                given = table([event.get(name) for event in alike], np.float64)[:, : len(steps)]
+                rows[name] = np.full((len(alike), len(self.validation_steps)), np.nan)
+                rows[name][:, places[: given.shape[1]]] = given
+            self.validation.add(rows)
+
+    def _have_steps(self, steps: tuple[int, ...]) -> bool:
+        """Makes room for these inner steps among the columns; False where they are too many."""
+        if set(steps) <= set(self.validation_steps):
+            return True
+        wider = tuple(sorted({*self.validation_steps, *steps}))
+        if len(wider) > WIDEST:
+            return False
+        places = [wider.index(step) for step in self.validation_steps]
+        for name in ("metric", "ci95"):
+            self.validation.place(name, places, len(wider))
+        self.validation_steps = wider
+        return True
+
+
+def _placed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The events whose step and `seq` are whole numbers."""
+    return [event for event in events if whole(event.get("step")) and whole(event["seq"])]
+
+
+def _scalars(events: list[dict[str, Any]], *names: str) -> dict[str, Array]:
+    wanted = ("step", "seq", "time", *names)
+    return {name: numbers([event.get(name) for event in events]) for name in wanted}
+
+
+def _train_metric(event: dict[str, Any]) -> Any:
+    """Accuracy or error after 0..k inner steps; joint training, which adapts nothing, has one value."""
+    for name in ("accuracy", "error"):
+        if name in event:
+            return event[name]
+    return [event["joint_metric"]] if "joint_metric" in event else []
+
+
+def _inner_steps(event: dict[str, Any]) -> tuple[int, ...]:
+    """The inner steps of a validation's values; 0, 1, ... where the event does not say them."""
+    metric, steps = event.get("metric"), event.get("steps")
+    count = len(metric) if type(metric) is list else 0
+    if type(steps) is list and len(steps) == count and all(map(whole, steps)) and len(set(steps)) == count:
+        return tuple(steps)
+    return tuple(range(min(count, WIDEST + 1)))
+
+
+def _texts(events: list[dict[str, Any]], name: str) -> list[tuple[float, str]]:
+    pairs = map(itemgetter("time", name), [{"time": None, name: None, **event} for event in events])
+    return [(number(moment), plain(text, 500)) for moment, text in pairs if isinstance(text, str)]
