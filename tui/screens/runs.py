@@ -1,19 +1,316 @@
-"""The runs screen."""
+"""The runs screen: all runs of the folder, what each is about, and what can be done with it."""
 
+import shlex
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.text import Text
 from textual.app import ComposeResult
-from textual.widgets import Static
+from textual.binding import BindingType
+from textual.widgets import Input, Static
 
+from engine.errors import RequestError
+from engine.runs import Run, Summary
+from engine.runs.processes import RESUMABLE
+from tui.keys import Key, place
+from tui.output import plain
+from tui.runs import requests
+from tui.runs.away import Absence
+from tui.runs.panel import RunPanel
+from tui.runs.rows import ORDERS, filtered, ordered, run_label
+from tui.runs.table import RunTable
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 
+KEYS = (
+    Key("enter", "open", "Open", "look at the run on Bench", "no run is selected"),
+    Key("p", "pause", "Pause", "write a checkpoint, end, free the device", "only runs under way"),
+    Key("x", "stop", "Stop", "write a checkpoint and end", "only runs under way"),
+    Key("r", "resume", "Resume", "go on from the last checkpoint", "only paused, stopped, crashed, failed"),
+    Key("f", "fork", "Fork", "train it anew with changed settings", "no run is selected"),
+    Key("delete,d", "remove", "Remove", "move it to the trash", "a run under way has to be stopped first"),
+    Key("u", "undo", "Undo", "put the last removed runs back", in_footer=False),
+    Key("L", "log", "Log", "the run's log and its events", "no run is selected"),
+    Key("R", "replay", "Replay", "play its curves back", "only runs that recorded something", False),
+    Key("slash", "find", "Filter", "by words in id, name, task, algorithm, state"),
+    Key("o", "order", "Order", "newest, state, task, algorithm, best, name", in_footer=False),
+    Key("space", "mark", "Mark", "mark several for p, x, r and del", "no run is selected", in_footer=False),
+    Key("escape", "back", "Back", "drop the filter, then the marks", in_footer=False),
+)
+
 
 class RunsScreen(PlaceScreen):
-    """To be written."""
+    """Runs in a table over the selected one in words."""
 
     PLACE = "runs"
+    BINDINGS: ClassVar[list[BindingType]] = place(PLACE, KEYS)
+    DEFAULT_CSS = """
+    RunsScreen #heading { height: 1; color: $secondary; text-wrap: nowrap; text-overflow: ellipsis; }
+    RunsScreen #filter { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
+    RunsScreen #filter.open { display: block; }
+    RunsScreen #filter:focus { border: none; }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = ""
+        self.order = ORDERS[0]
+        self.chosen: set[str] = set()
+        self._removed: list[list[str]] = []
+        self._absence: Absence | None = None
+        self._possible: tuple[bool, ...] = ()
 
     def compose_body(self) -> ComposeResult:
-        yield Static("runs")
+        yield Static("", id="heading")
+        yield RunTable()
+        yield Input(placeholder="words in id, name, task, algorithm, state", id="filter")
+        yield RunPanel()
+
+    def on_mount(self) -> None:
+        self._absence = Absence(self.workbench.runs_dir)
+        self.query_one(RunTable).focus()
+
+    def on_unmount(self) -> None:
+        if self._absence is not None:
+            self._absence.end()
+
+    @property
+    def table(self) -> RunTable:
+        """The table."""
+        return self.query_one(RunTable)
+
+    @property
+    def panel(self) -> RunPanel:
+        """The selected run in words."""
+        return self.query_one(RunPanel)
+
+    @property
+    def current(self) -> Summary | None:
+        """The run under the cursor."""
+        return self.table.current
+
+    def meant(self) -> list[Summary]:
+        """The marked runs, or the one under the cursor where none is marked."""
+        if self.chosen:
+            return [run for run in self.workbench.snapshot.runs if run.id in self.chosen]
+        return [self.current] if self.current else []
+
+    # What is drawn
 
     def draw(self, snapshot: Snapshot) -> None:
-        return None
+        self.chosen &= {run.id for run in snapshot.runs} if self.chosen else set()
+        rows = ordered(filtered(snapshot, self.words), self.order)
+        self.table.show(rows, snapshot.asked, frozenset(self.chosen))
+        self._draw_heading(snapshot, len(rows))
+        self._draw_panel()
+        self._renew_keys()
+        if snapshot.taken and self._absence is not None:
+            card = self._absence.card(snapshot.runs)
+            if card is not None:
+                self.app.push_screen(card)
+
+    def _draw_heading(self, snapshot: Snapshot, shown: int) -> None:
+        total = len(snapshot.runs)
+        counted = (
+            f"{shown:,} of {total:,} runs" if self.words else f"{total:,} run{'s' if total != 1 else ''}"
+        )
+        parts = [counted, f"order: {self.order}"]
+        parts += [f"filter: {self.words}"] if self.words else []
+        parts += [f"{len(self.chosen)} marked"] if self.chosen else []
+        parts += [snapshot.error] if snapshot.error else []
+        self.query_one("#heading", Static).update(Text(plain("   ".join(parts))))
+
+    def _draw_panel(self) -> None:
+        snapshot, run = self.workbench.snapshot, self.current
+        if run is None:
+            self.panel.say(self._nothing(snapshot))
+        else:
+            self.panel.show(run, snapshot)
+
+    def _nothing(self, snapshot: Snapshot) -> str:
+        if not snapshot.taken:
+            return "looking at the runs folder"
+        if snapshot.runs:
+            return f"no run has the words {self.words}; esc drops the filter"
+        return f"no runs in {plain(str(self.workbench.runs_dir))} yet; 1 chooses what to train"
+
+    # What is possible
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """None, greyed, for what the meant runs cannot do now."""
+        if not self.query(RunTable):
+            return True
+        runs = self.meant()
+        asked = self.workbench.snapshot.asked
+        match action:
+            case "pause":
+                return any(run.status.alive and not asked.get(run.id) for run in runs) or None
+            case "stop":
+                return any(run.status.alive and "stop" not in asked.get(run.id, ()) for run in runs) or None
+            case "resume":
+                return any(run.state in RESUMABLE for run in runs) or None
+            case "remove":
+                return any(not run.status.alive for run in runs) or None
+            case "open" | "fork" | "log" | "mark":
+                return self.current is not None or None
+            case "replay":
+                return (self.current is not None and self.current.status.step > 0) or None
+        return True
+
+    def _renew_keys(self) -> None:
+        possible = tuple(self.check_action(key.action, ()) is True for key in KEYS)
+        if possible != self._possible:
+            self._possible = possible
+            self.refresh_bindings()
+
+    def on_run_table_moved(self) -> None:
+        self._draw_panel()
+        self._renew_keys()
+
+    def on_run_table_opened(self) -> None:
+        self.action_open()
+
+    # What the keys do
+
+    def action_open(self) -> None:
+        """Looks at the run on Bench."""
+        if self.current is not None:
+            self.workbench.open_run(self.current.id)
+
+    def action_pause(self) -> None:
+        """Asks the meant runs that are under way to pause."""
+        self._ask(requests.pause, lambda run: run.status.alive)
+
+    def action_stop(self) -> None:
+        """Asks the meant runs that are under way to stop."""
+        self._ask(requests.stop, lambda run: run.status.alive)
+
+    def action_resume(self) -> None:
+        """Resumes the meant runs that can be."""
+        data_dir = self.workbench.data_dir
+        self._ask(lambda runs: requests.resume(runs, data_dir), lambda run: run.state in RESUMABLE)
+
+    def action_remove(self) -> None:
+        """Moves the meant runs that are not under way to the trash."""
+        batch: list[str] = []
+        self._removed.append(batch)
+        self._ask(lambda runs: requests.move_to_trash(runs, batch.append), lambda run: not run.status.alive)
+
+    def action_undo(self) -> None:
+        """Puts back what was removed last."""
+        while self._removed and not self._removed[-1]:
+            self._removed.pop()
+        batch = self._removed.pop() if self._removed else []
+        runs_dir = self.workbench.runs_dir
+        self.workbench.ask_off_loop(lambda: requests.put_back(runs_dir, batch))
+
+    def _ask(self, request: Callable[[Sequence[Run]], str], fits: Callable[[Summary], bool]) -> None:
+        runs = [run.run for run in self.meant() if fits(run)]
+        if not runs:
+            return
+        self.workbench.ask_off_loop(lambda: request(runs))
+        if self.chosen:
+            self.chosen.clear()
+            self.refresh_picture()
+
+    def action_fork(self) -> None:
+        """Asks for changed settings and trains a new run with them."""
+        run = self.current
+        if run is None:
+            return
+        from tui.screens.questions import AskText
+
+        def begin(text: str | None) -> None:
+            if text is not None:
+                runs_dir, data_dir = self.workbench.runs_dir, self.workbench.data_dir
+                self.workbench.ask_off_loop(
+                    lambda: requests.fork(source, _overrides(text), runs_dir, data_dir)
+                )
+
+        source = run.run
+        question = AskText(
+            f"Fork {run_label(run)}",
+            "path=value, several with spaces: adaptation.steps=5 outer.learning_rate=3e-3 seed=1; "
+            "enter begins, esc goes back",
+            lambda text: _what_changes(source, text),
+        )
+        self.app.push_screen(question, begin)
+
+    def action_log(self) -> None:
+        """The run's log and events."""
+        if self.current is not None:
+            from tui.screens.log import LogScreen
+
+            self.app.push_screen(LogScreen(self.current.run))
+
+    def action_replay(self) -> None:
+        """Plays the run back."""
+        if self.current is not None:
+            from tui.screens.replay import ReplayScreen
+
+            self.app.push_screen(ReplayScreen(self.current.run, self.current.metric))
+
+    def action_order(self) -> None:
+        """The next order."""
+        self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
+        self.refresh_picture()
+
+    def action_mark(self) -> None:
+        """Marks the run, or takes its mark away, and goes to the next."""
+        if self.current is not None:
+            self.chosen ^= {self.current.id}
+            self.refresh_picture()
+            self.table.action_move(1)
+
+    def action_find(self) -> None:
+        """Opens the filter."""
+        line = self.query_one("#filter", Input)
+        line.add_class("open")
+        line.focus()
+
+    def action_back(self) -> None:
+        """Drops the filter, or the marks where there is none."""
+        line = self.query_one("#filter", Input)
+        if self.words or line.has_class("open"):
+            line.value = ""
+            line.remove_class("open")
+            self.words = ""
+        else:
+            self.chosen.clear()
+        self.table.focus()
+        self.refresh_picture()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Filters while one types."""
+        self.words = event.value.strip()
+        self.refresh_picture()
+
+    def on_input_submitted(self) -> None:
+        """Keeps the filter and goes back to the runs."""
+        self.query_one("#filter", Input).set_class(False, "open")
+        self.table.focus()
+
+    def text_to_copy(self) -> str | None:
+        """The command that repeats the run, or shows it where there is no spec to repeat."""
+        run = self.current
+        if run is None:
+            return None
+        if not self.panel.has_spec(run.id):
+            return f"kshot runs show {shlex.quote(run.id)}"
+        return f"kshot train {shlex.quote(str(run.run.spec_path))}"
+
+
+def _overrides(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as fault:
+        raise RequestError(f"a quotation mark is not closed: {text}") from fault
+
+
+def _what_changes(run: Run, text: str) -> str:
+    """What forking with these texts would change, a line each. Raises RequestError for what is wrong."""
+    overrides = _overrides(text)
+    changed = requests.changes_of(run, overrides)
+    if not changed:
+        return "nothing is changed: the same training once more"
+    return "\n".join(f"{path}  {before} → {after}" for path, before, after in changed)

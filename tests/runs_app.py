@@ -1,0 +1,83 @@
+"""The workbench on its runs screen, fed pictures by the test: no reader's thread, no other screen."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from engine.runs import asked, list_runs
+from tui import app as app_module
+from tui.app import Workbench
+from tui.reader import Reader
+from tui.screens.runs import RunsScreen
+from tui.snapshot import Snapshot
+
+
+class StillReader(Reader):
+    """A reader that never looks by itself."""
+
+    def start(self) -> None:
+        """Takes no picture."""
+
+    def end(self) -> None:
+        """There is nothing to end."""
+
+    def look(self) -> None:
+        """Takes no picture."""
+
+    def watch(self, runs: object) -> None:
+        """Watches nothing."""
+
+
+class RunsApp(Workbench):
+    """Opens on the runs screen; collects what it tells."""
+
+    DEFAULT_MODE = "runs"
+    CSS_PATH = str(Path(app_module.__file__).with_name("theme.tcss"))
+
+    def __init__(self, runs_dir: Path) -> None:
+        super().__init__(runs_dir, runs_dir)
+        self.reader = StillReader(runs_dir, lambda picture: None)
+        self.told: list[str] = []
+
+    def tell(self, text: str) -> None:
+        self.told.append(text)
+
+    def complain(self, text: str) -> None:
+        self.told.append(text)
+
+    @property
+    def runs(self) -> RunsScreen:
+        """The runs screen."""
+        assert isinstance(self.screen, RunsScreen)
+        return self.screen
+
+    def picture(self) -> None:
+        """Looks at the folder and hands the picture to the screen."""
+        self.show(snapshot_of(self.runs_dir))
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Hands a picture to the screen."""
+        self.post_message(Workbench.Pictured(snapshot))
+
+
+def snapshot_of(runs_dir: Path) -> Snapshot:
+    """What the reader would say of the folder now."""
+    runs = tuple(reversed(list_runs(runs_dir)))
+    waiting = {run.id: frozenset(asked(run.run)) for run in runs if run.status.alive}
+    return Snapshot(time.time(), runs, waiting)
+
+
+def shown(app: Workbench) -> str:
+    """What stands on the screen, line by line."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Lets the app work until something is so; fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, f"waited in vain:\n{shown(pilot.app)}"  # type: ignore[arg-type]
+        await pilot.pause(0.02)

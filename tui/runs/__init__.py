@@ -1,0 +1,1 @@
+"""The parts of the runs screen, its log and its replay."""

@@ -1,0 +1,113 @@
+"""What can be asked of runs, several at once, off the loop: a sentence comes back, or RequestError."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from engine.errors import RequestError
+from engine.runs import Run, ask, fork_run, remove, resume_run, undo_remove
+
+Request = Callable[[Run], str]
+
+
+def for_each(runs: Sequence[Run], request: Request, done: str) -> str:
+    """Asks every run; one that refuses does not keep the others from it.
+
+    Returns what `request` said of a single run, or how many were `done`. Raises RequestError with what was
+    refused.
+    """
+    said, refused = [], []
+    for run in runs:
+        try:
+            said.append(request(run))
+        except (RequestError, OSError) as fault:
+            refused.append(str(fault))
+    if refused:
+        others = f"; {len(said)} others {done}" if said else ""
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+        raise RequestError(f"{refused[0]}{more}{others}")
+    return said[0] if len(said) == 1 else f"{len(said)} runs {done}"
+
+
+def stop(runs: Sequence[Run]) -> str:
+    """Asks runs to write a checkpoint and end."""
+    return for_each(runs, lambda run: _asked(run, "stop"), "asked to stop")
+
+
+def pause(runs: Sequence[Run]) -> str:
+    """Asks runs to write a checkpoint and wait for `resume`."""
+    return for_each(runs, lambda run: _asked(run, "pause"), "asked to pause")
+
+
+def resume(runs: Sequence[Run], data_dir: Path) -> str:
+    """Starts workers on paused, stopped, crashed or failed runs."""
+
+    def one(run: Run) -> str:
+        resume_run(run, data_dir)
+        return f"{run.id} goes on"
+
+    return for_each(runs, one, "go on")
+
+
+def move_to_trash(runs: Sequence[Run], removed: Callable[[str], object]) -> str:
+    """Moves runs to the trash; calls `removed` with each one's id."""
+
+    def one(run: Run) -> str:
+        remove(run)
+        removed(run.id)
+        return f"{run.id} is in the trash; u puts it back"
+
+    return for_each(runs, one, "are in the trash; u puts them back")
+
+
+def put_back(runs_dir: Path, run_ids: Sequence[str]) -> str:
+    """Takes these runs out of the trash again, or the last removed one where none are named."""
+    if not run_ids:
+        return f"{undo_remove(runs_dir).id} is back"
+    runs = [Run(runs_dir / run_id) for run_id in run_ids]
+    return for_each(runs, lambda run: f"{undo_remove(runs_dir, run.id).id} is back", "are back")
+
+
+def fork(run: Run, overrides: Sequence[str], runs_dir: Path, data_dir: Path) -> str:
+    """Trains a new run from another one's spec with `path=value` texts."""
+    forked, _ = fork_run(run, overrides, runs_dir, data_dir)
+    return f"{forked.id} begins"
+
+
+def changes_of(run: Run, overrides: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(path, value before, value after) of what the overrides change in a run's spec.
+
+    Raises RequestError in the schema's own words.
+    """
+    from engine.presets import load_spec, spec_to_dict
+
+    for text in overrides:
+        path, equals, _ = text.partition("=")
+        if not equals or not path.strip():
+            raise RequestError(f"{text}: write path.to.key=value")
+    before = _leaves(spec_to_dict(load_spec(run.spec_path)))
+    after = _leaves(spec_to_dict(load_spec(run.spec_path, overrides=overrides)))
+    paths = [*after, *(path for path in before if path not in after)]
+    changed = [path for path in paths if before.get(path) != after.get(path)]
+    return [
+        (path, _shown(before.get(path)), _shown(after.get(path)))
+        for path in changed
+        if not path.startswith("origin.")
+    ]
+
+
+def _asked(run: Run, word: str) -> str:
+    ask(run, word)
+    return f"{run.id}: asked to {word} after a checkpoint"
+
+
+def _leaves(tree: object, path: str = "") -> dict[str, object]:
+    if not isinstance(tree, dict) or not tree:
+        return {path: tree}
+    leaves: dict[str, object] = {}
+    for key, value in tree.items():
+        leaves |= _leaves(value, f"{path}.{key}" if path else str(key))
+    return leaves
+
+
+def _shown(value: object) -> str:
+    return "none" if value is None else str(value)

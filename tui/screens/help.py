@@ -1,0 +1,125 @@
+"""The help: every key of a place, made from the key table, with what is greyed now and why."""
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.actions import parse
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.dom import DOMNode
+from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
+
+from tui.keys import PLACES, Key
+from tui.output import cells, pad
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY_NAMES = {
+    "question_mark": "?",
+    "slash": "/",
+    "space": "space",
+    "escape": "esc",
+    "delete": "del",
+    "left": "←",
+    "right": "→",
+    "up": "↑",
+    "down": "↓",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "comma": ",",
+    "full_stop": ".",
+    "pageup": "page up",
+    "pagedown": "page down",
+}
+
+
+class HelpScreen(ModalScreen[None]):
+    """The keys of the place that it was called from, of its panels, and of everywhere. Scrolls."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,question_mark,q", "put_away", "Back"),
+        Binding("j", "scroll(1)", show=False),
+        Binding("k", "scroll(-1)", show=False),
+    ]
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > VerticalScroll {
+        width: 94%; max-width: 100; height: auto; max-height: 94%;
+        background: $surface; border: round $primary; padding: 0 1; scrollbar-size-vertical: 1;
+    }
+    HelpScreen Static { height: auto; }
+    """
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self._place = place
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = "Keys"
+            box.border_subtitle = "esc closes, ↑ ↓ scroll"
+            yield Static("")
+
+    def on_mount(self) -> None:
+        below = self.app.screen_stack[-2]
+        self.query_one(Static).update(help_text(self._place, below))
+        self.query_one(VerticalScroll).focus()
+
+    def action_put_away(self) -> None:
+        """Closes the help."""
+        self.dismiss(None)
+
+    def action_scroll(self, lines: int) -> None:
+        """Some lines up or down."""
+        self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
+
+
+def help_text(place: str, screen: Screen[object]) -> Text:
+    """Every key of the place: sections, a line a key, and under what is greyed now its reason."""
+    sections = list(_sections(place, screen))
+    width = max((cells(key_names(key)) for _, _, keys in sections for key in keys), default=0)
+    told = Text()
+    for title, node, keys in sections:
+        told.append(f"{title}\n", style="bold underline")
+        for key in keys:
+            possible = _possible(node, key)
+            style = "" if possible else "dim"
+            told.append(pad(key_names(key), width), style="bold" if possible else "dim")
+            told.append(f"  {key.label}: {key.help}\n", style=style)
+            if not possible:
+                told.append(
+                    f"{'':{width}}  not now{f': {key.why_not}' if key.why_not else ''}\n", style="dim"
+                )
+        told.append("\n")
+    told.rstrip()
+    return told
+
+
+def key_names(key: Key) -> str:
+    """A key's names as they stand on the keyboard: `?`, `/`, `del`, `L`."""
+    return " ".join(KEY_NAMES.get(name.strip(), name.strip()) for name in key.keys.split(","))
+
+
+def _sections(place: str, screen: Screen[object]) -> "Iterator[tuple[str, DOMNode, list[Key]]]":
+    """(heading, the node that is asked what is possible, keys) of the place, its panels, everywhere."""
+    place = place or getattr(screen, "PLACE", "")
+    seen = {"everywhere"}
+    for name, node in ((place, screen), *((getattr(each, "PLACE", ""), each) for each in screen.query("*"))):
+        if name in PLACES and name not in seen:
+            seen.add(name)
+            yield name.replace("-", " ").capitalize(), node, list(PLACES[name])
+    yield "Everywhere", screen.app, list(PLACES["everywhere"])
+
+
+def _possible(node: DOMNode, key: Key) -> bool:
+    """Whether the key does something now, as the footer has it."""
+    _, name, parameters = parse(key.action)
+    return node.check_action(name, parameters) is True
