@@ -177,7 +177,7 @@ def test_a_question_takes_up_what_the_evaluation_chose(tmp_path: Path) -> None:
         "steps_in_testing": 7,
     }
     asked = question(run, 0, tmp_path)
-    assert asked.values == () and asked.content["after_step"] == test_adaptation(resolve_spec(run)).steps
+    assert asked.hardest == () and asked.content["after_step"] == test_adaptation(resolve_spec(run)).steps
     result = {
         "kind": "evaluate",
         "id": "a",
@@ -204,7 +204,7 @@ def test_a_question_takes_up_what_the_evaluation_chose(tmp_path: Path) -> None:
         7,
     )
     assert asked.content["after_step"] == 2 and asked.episodes == 3
-    assert questions.hardest(asked.values, higher_is_better=False) == [1, 2, 0]
+    assert asked.hardest == (1, 2, 0)
 
 
 def resolve_spec(run: Run) -> Spec:

@@ -47,15 +47,15 @@ TUNED = ("learning_rate", "head", "parameters")
 class Question:
     """Episode `number` of the test part under a run's tested checkpoint; `content` is the request.
 
-    `values [episodes]` are the metric after adaptation in the run's evaluation, empty without one;
-    `episodes` is how many its evaluation has, or would have.
+    `hardest` are the episodes of the run's evaluation from the worst after adaptation to the best, empty
+    without one; `episodes` is how many its evaluation has, or would have.
     """
 
     run: Run
     id: str
     number: int
     content: Mapping[str, Any]
-    values: tuple[float, ...]
+    hardest: tuple[int, ...]
     episodes: int
 
 
@@ -94,8 +94,8 @@ def question(run: Run, number: int, data_dir: Path) -> Question:
         "data_dir": str(data_dir),
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-    values = _after(result) if result is not None else ()
-    return Question(run, PREFIX + digest, number, content, values, len(values) or spec.evaluation.episodes)
+    order = hardest(result) if result is not None else ()
+    return Question(run, PREFIX + digest, number, content, order, len(order) or spec.evaluation.episodes)
 
 
 def evaluation_of(run: Run, spec: "Spec", checkpoint: str) -> dict[str, Any] | None:
@@ -129,15 +129,12 @@ def _as_tested(spec: "Spec", result: Mapping[str, Any]) -> "Spec":
     return spec.model_copy(update={"evaluation": evaluation.model_copy(update=changes)})
 
 
-def _after(result: Mapping[str, Any]) -> tuple[float, ...]:
-    at = result["steps"].index(result["after_step"])
-    worst = float("-inf") if result["higher_is_better"] else float("inf")
-    return tuple(worst if values[at] is None else float(values[at]) for values in result["values"])
-
-
-def hardest(values: tuple[float, ...], higher_is_better: bool) -> list[int]:
-    """The episodes from the worst after adaptation to the best."""
-    return sorted(range(len(values)), key=values.__getitem__, reverse=not higher_is_better)
+def hardest(result: Mapping[str, Any]) -> tuple[int, ...]:
+    """An evaluation's episodes from the worst after adaptation to the best; what is not finite is worst."""
+    at, sign = result["steps"].index(result["after_step"]), 1 if result["higher_is_better"] else -1
+    after = [values[at] for values in result["values"]]
+    heights = [float("-inf") if value is None else sign * value for value in after]
+    return tuple(sorted(range(len(heights)), key=heights.__getitem__))
 
 
 class Asking:

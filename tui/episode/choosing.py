@@ -1,0 +1,53 @@
+"""Which runs the episode screen shows: one in focus, and the newest finished baseline of its task."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.runs import Summary
+from tui.marks import BASELINE
+from tui.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The run that is looked at, and the baseline beside it, if there is one."""
+
+    focus: Summary
+    baseline: Summary | None = None
+
+    @property
+    def runs(self) -> tuple[Summary, ...]:
+        """One or both."""
+        return (self.focus,) if self.baseline is None else (self.focus, self.baseline)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Their ids."""
+        return tuple(summary.id for summary in self.runs)
+
+
+def pair(snapshot: Snapshot, wanted: str | None) -> Pair | None:
+    """The wanted run if it is finished, else the newest finished one; None where there is none."""
+    finished = _finished(snapshot)
+    focus = next((run for run in finished if run.id == wanted), finished[0] if finished else None)
+    if focus is None:
+        return None
+    others = [run for run in finished if (run.task, run.algorithm) == (focus.task, BASELINE)]
+    baseline = next((run for run in others if run.id != focus.id), None)
+    return Pair(focus, baseline if focus.algorithm != BASELINE else None)
+
+
+def next_algorithm(snapshot: Snapshot, focus: Summary) -> str | None:
+    """The newest finished run of the next algorithm that this task was learned by; None without another."""
+    newest: dict[str, str] = {}
+    for run in _finished(snapshot):
+        if run.task == focus.task:
+            newest.setdefault(run.algorithm, run.id)
+    names = sorted(newest)
+    if focus.algorithm not in names or len(names) < 2:
+        return None
+    return newest[names[(names.index(focus.algorithm) + 1) % len(names)]]
+
+
+def _finished(snapshot: Snapshot) -> Sequence[Summary]:
+    return [run for run in snapshot.runs if run.state == "finished"]

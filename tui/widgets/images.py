@@ -1,0 +1,180 @@
+"""Images in the terminal: half blocks of two colours, two pixels a cell; shades where colours are few."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Size
+from textual.strip import Strip
+from textual.widget import Widget
+
+Pixels = NDArray[np.uint8]
+SHADES = " ░▒▓█"
+LEVELS = 8
+"""Brightness is told in steps of this many: cells that look alike then go over the line as one."""
+SMALLEST = 9
+GAP = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One image `[h, w, C]` with what stands under it, and how that is written."""
+
+    pixels: Pixels
+    caption: str
+    style: Style
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Pictures under one heading, all of one size: `large` ones take the room there is."""
+
+    heading: str
+    pictures: Sequence[Picture]
+    large: bool = False
+
+
+def scaled(pixels: Pixels, width: int) -> Pixels:
+    """An image `[h, w, C]` at `width` pixels across, each the mean of the area that it covers.
+
+    A drawing's thin strokes would fade so: images without colours are stretched to their full contrast.
+    """
+    height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
+    small = _spread(_spread(pixels.astype(np.float64), height, 0), width, 1)
+    if small.shape[2] == 1 and np.ptp(small) > 0:
+        small = (small - small.min()) * (np.ptp(pixels) / np.ptp(small)) + pixels.min()
+    return small.round().clip(0, 255).astype(np.uint8)
+
+
+def _spread(values: NDArray[np.float64], size: int, axis: int) -> NDArray[np.float64]:
+    """The values along an axis as means over `size` equal parts of it."""
+    length = values.shape[axis]
+    edges = np.linspace(0, length, size + 1)
+    sums = np.concatenate([np.zeros_like(values.take([0], axis)), values.cumsum(axis)], axis)
+    whole = np.minimum(edges.astype(int), length - 1)
+    shape = [1] * values.ndim
+    shape[axis] = -1
+    part = (edges - whole).reshape(shape)
+    at_edges = sums.take(whole, axis) + part * values.take(whole, axis)
+    return np.asarray(np.diff(at_edges, axis=axis) / (length / size))
+
+
+def cells(pixels: Pixels, colours: bool) -> list[list[Segment]]:
+    """An image as lines of segments: `[h, w, C]` takes w columns and h / 2 lines."""
+    height, width, channels = pixels.shape
+    if height % 2:
+        pixels = np.concatenate([pixels, np.zeros((1, width, channels), np.uint8)])
+    pairs = zip(pixels[::2], pixels[1::2], strict=True)
+    return [_in_colours(top, bottom) if colours else _in_shades(top, bottom) for top, bottom in pairs]
+
+
+def _in_colours(top: Pixels, bottom: Pixels) -> list[Segment]:
+    both = np.concatenate([np.broadcast_to(top, (len(top), 3)), np.broadcast_to(bottom, (len(top), 3))], 1)
+    levels = (both.astype(int) // LEVELS * LEVELS * 255 // (255 // LEVELS * LEVELS)).tolist()
+    segments: list[Segment] = []
+    start = 0
+    for at in range(1, len(levels) + 1):
+        if at == len(levels) or levels[at] != levels[start]:
+            segments.append(Segment("▀" * (at - start), _style(*levels[start])))
+            start = at
+    return segments
+
+
+@lru_cache(maxsize=16384)
+def _style(*channels: int) -> Style:
+    return Style(color=Color.from_rgb(*channels[:3]), bgcolor=Color.from_rgb(*channels[3:]))
+
+
+def _in_shades(top: Pixels, bottom: Pixels) -> list[Segment]:
+    bright = (top.mean(-1) + bottom.mean(-1)) / 2
+    places = (bright * len(SHADES) / 256).astype(int)
+    return [Segment("".join(SHADES[place] for place in places))]
+
+
+class Pictures(Widget):
+    """Groups of images, wrapped to the width; as high as they need, so put into something that scrolls."""
+
+    DEFAULT_CSS = "Pictures { height: auto; }"
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.groups: Sequence[Group] = ()
+        self._lines: list[Strip] = []
+        self._places: list[tuple[Pixels, int]] = []
+        self._laid_out: tuple[int, bool] | None = None
+        self._images: dict[tuple[int, int, bool], list[list[Segment]]] = {}
+
+    def show(self, groups: Sequence[Group]) -> None:
+        """Draws these groups from now on."""
+        height, known = (
+            len(self._lines),
+            {id(picture.pixels) for group in groups for picture in group.pictures},
+        )
+        self.groups, self._laid_out = groups, None
+        self._images = {key: lines for key, lines in self._images.items() if key[0] in known}
+        self._lay_out(self.size.width)
+        self.refresh(layout=len(self._lines) != height)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as the pictures need at that width."""
+        self._lay_out(width)
+        return max(1, len(self._lines))
+
+    def render_line(self, y: int) -> Strip:
+        """One line of pictures or captions."""
+        self._lay_out(self.size.width)
+        width = self.size.width
+        if y >= len(self._lines):
+            return Strip.blank(width, self.rich_style)
+        return self._lines[y].adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
+
+    def line_of(self, pixels: Pixels) -> int:
+        """The first line of an image that is shown, or 0."""
+        return next((line for each, line in self._places if each is pixels), 0)
+
+    @property
+    def _colours(self) -> bool:
+        console = self.app.console
+        return console.color_system in ("256", "truecolor") and not self.app.no_color
+
+    def _lay_out(self, width: int) -> None:
+        key = (width, self._colours)
+        if self._laid_out == key or width <= 0:
+            return
+        self._laid_out = key
+        self._lines, self._places = [], []
+        for group in self.groups:
+            self._lines.append(Strip([Segment(group.heading, Style(bold=True))]))
+            size = _size(group, width)
+            across = max(1, (width + GAP) // (size + GAP))
+            for begin in range(0, len(group.pictures), across):
+                self._row(group.pictures[begin : begin + across], size)
+
+    def _row(self, row: Sequence[Picture], size: int) -> None:
+        gap = Segment(" " * GAP)
+        self._places += [(picture.pixels, len(self._lines)) for picture in row]
+        images = [self._image(picture, size) for picture in row]
+        for lines in zip(*images, strict=True):
+            self._lines.append(Strip([segment for line in lines for segment in (*line, gap)]))
+        captions = [Segment(f"{each.caption:<{size}.{size}}", each.style) for each in row]
+        self._lines.append(Strip([segment for caption in captions for segment in (caption, gap)]))
+
+    def _image(self, picture: Picture, size: int) -> list[list[Segment]]:
+        key = (id(picture.pixels), size, self._colours)
+        if key not in self._images:
+            self._images[key] = cells(scaled(picture.pixels, size), self._colours)
+        return self._images[key]
+
+
+def _size(group: Group, width: int) -> int:
+    """Columns of each picture: all in one row where they stay large enough to be seen, and never enlarged."""
+    own = max((picture.pixels.shape[1] for picture in group.pictures), default=1)
+    smallest = 14 if group.large else SMALLEST
+    fitting = (width + GAP) // max(1, len(group.pictures)) - GAP
+    most = own if group.large else own // 2 + own % 2
+    return max(1, min(width, most, max(min(smallest, most), fitting)))
