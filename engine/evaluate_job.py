@@ -18,6 +18,7 @@ from engine.presets.schema import ImageTask
 from engine.requests import ENDED, KIND, Asked
 from engine.runs import Run, Status, read_status, write_result
 from engine.runs.files import to_json, write_whole
+from engine.runs.results import episodes_key
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
 from engine.train_job import torch_device
@@ -124,6 +125,7 @@ def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status)
         "checkpoint_step": int(step),
         "task": spec.origin.task,
         "algorithm": spec.origin.algorithm,
+        "episodes_key": episodes_key(spec),
         **split,
         "protocol": _protocol(spec, best),
         "metric": "accuracy" if classes else "mse",

@@ -1,12 +1,9 @@
 """A learner: a body, its meta-parameters, an adaptation rule and an outer rule, built from a spec."""
 
-from fnmatch import fnmatchcase
-
 import torch
 
 from engine.adaptation import Rule, StoredHeads, build_rule
 from engine.adaptation.heads import BIAS, WEIGHT
-from engine.errors import RequestError
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
 from engine.portions import portion_size
@@ -19,9 +16,6 @@ class Learner:
 
     Joint training has a head over all training classes; a learned head for episodes has as many outputs as a
     training episode has classes; where heads are made for each task there is none among the meta-parameters.
-
-    Raises:
-        RequestError: a name pattern of `adaptation.parameters` fits no parameter.
     """
 
     def __init__(
@@ -41,7 +35,6 @@ class Learner:
             like = torch.zeros((), device=device, dtype=dtype)
             size, new_head = self.body.feature_size, spec.adaptation.new_head
             self.stored = StoredHeads(spec.training.tasks, tasks.outputs("train"), size, new_head, like)
-        _check_patterns(spec.adaptation, [*parameters, WEIGHT, BIAS])
 
     def _head_outputs(self) -> int:
         if self.spec.outer.rule == "joint":
@@ -56,19 +49,16 @@ class Learner:
 
     @property
     def tasks_at_once(self) -> int:
-        """Training tasks worked on at once; a function of the spec alone, so that results are."""
+        """Training tasks worked on at once: the graphs of their inner steps and queries are alive together.
+
+        A function of the spec alone, so that results are.
+        """
+        training, adaptation = self.spec.training, self.spec.adaptation
         ways, shots, queries = self.tasks.shape("train")
-        return min(portion_size(self.body, ways * max(shots, queries)), self.spec.training.tasks_per_batch)
+        kept = 1 if adaptation.constant_memory else adaptation.steps
+        fitting = portion_size(self.body, ways * (kept * shots + queries))
+        return training.tasks_at_once or min(fitting, training.tasks_per_batch)
 
     def training_rule(self) -> Rule:
         """The rule that training adapts by, normalising queries by their own statistics."""
         return self.rule(self.spec.adaptation, "train", "query")
-
-
-def _check_patterns(adaptation: Adaptation, names: list[str]) -> None:
-    if isinstance(adaptation.parameters, str):
-        return
-    for pattern in adaptation.parameters:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            known = ", ".join(sorted(set(names)))
-            raise RequestError(f'adaptation.parameters: "{pattern}" fits no parameter; there are {known}')

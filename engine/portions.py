@@ -10,12 +10,12 @@ from engine.adaptation.losses import Kind
 from engine.models import Body, Parameters
 from engine.tasks.episodes import Episodes
 
-# Values of the widest layer held at once: 256 MB of float32, a tenth of what a whole walk then holds.
-WIDEST_LAYER = 64 * 2**20
+# Values of the widest layer over all graphs alive at once: 512 MB of float32, a tenth of a walk's memory.
+WIDEST_LAYER = 128 * 2**20
 
 
 def portion_size(body: Body, examples: int) -> int:
-    """How many tasks are worked on at once, when the larger of a task's passes has this many examples."""
+    """How many tasks are worked on at once, where a task's passes together hold this many examples."""
     return max(1, WIDEST_LAYER // (body.widest_layer * examples))
 
 

@@ -61,7 +61,7 @@ class Trainer:
         self.optimizer = OuterOptimizer(self.spec.outer, learner.meta_parameters) if trains else None
         self.iteration = 0
         self.best: Best | None = None
-        self.tasks_at_once = self.spec.training.tasks_at_once or learner.tasks_at_once
+        self.tasks_at_once = learner.tasks_at_once
         self.notes: list[str] = []
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch

@@ -1,6 +1,7 @@
 """What every test stands on: few threads, folders of its own, and the long mode."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,3 +41,16 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "KSHOT_CACHE" not in os.environ:
         os.environ["KSHOT_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture
+def kshot(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """The command line called in this process: exit code, standard output, standard error."""
+    from tui import cli
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        code = cli.run(arguments)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call

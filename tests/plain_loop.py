@@ -36,7 +36,11 @@ def plain_features(model: Model, parameters: Parameters, x: Tensor) -> Tensor:
             x = functional.linear(x, parameters[f"linear{layer}.weight"], parameters[f"linear{layer}.bias"])
         if model.norm == "batch":
             scale, shift = parameters[f"norm{layer}.scale"], parameters[f"norm{layer}.shift"]
-            x = functional.batch_norm(x, None, None, scale, shift, training=True, eps=1e-5)
+            over = (0, 2, 3) if x.dim() == 4 else (0,)
+            mean = x.mean(over, keepdim=True)
+            variance = (x - mean).square().mean(over, keepdim=True)
+            scale, shift = (p.reshape(1, -1, *[1] * (x.dim() - 2)) for p in (scale, shift))
+            x = (x - mean) / (variance + 1e-5).sqrt() * scale + shift
         x = functional.relu(x)
         if model.name == "conv4" and model.pooling == "max":
             x = functional.max_pool2d(x, 2)

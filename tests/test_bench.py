@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import torch
 
+import engine.portions
 from engine import bench
 from engine.errors import RequestError
 
@@ -16,6 +18,13 @@ def test_rows_of_a_workload(capsys: pytest.CaptureFixture[str]) -> None:
     assert rows[0]["ratio_to_loop"] == 1
     ratio = rows[0]["seconds_per_iteration"] / rows[1]["seconds_per_iteration"]
     assert rows[1]["ratio_to_loop"] == pytest.approx(ratio)
+
+
+def test_loop_and_path_agree_on_images_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = bench.Workload("small", 3, 2, 2, 5, filters=4, pooling="max")
+    monkeypatch.setattr(engine.portions, "WIDEST_LAYER", 2 * 4 * 28 * 28 * 3 * (2 + 2))
+    loop, generic = bench.measure(small, torch.device("cpu"), 0.01)
+    assert (loop["path"], generic["path"]) == ("loop", "generic")
 
 
 def test_a_path_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tui import cli, output
+from tui import output
 from tui.options import seconds
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,16 +19,6 @@ def runs(own_folders, tmp_path, monkeypatch):
     """The runs folder of this test, which nobody has made yet; there are no data."""
     monkeypatch.setenv("KSHOT_DATA", str(tmp_path / "data"))
     return Path(os.environ["KSHOT_RUNS"])
-
-
-@pytest.fixture
-def kshot(capsys):
-    def call(*arguments):
-        code = cli.run(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def imported_by(arguments, environment=None):

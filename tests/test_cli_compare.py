@@ -17,7 +17,6 @@ from engine.errors import RequestError
 from engine.presets import load_spec, resolve
 from engine.runs import Run, ask, create_run, execution, find_run, list_runs, processes, read_status
 from engine.runs.testing import spec_of_test
-from tui import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = ROOT / "tests" / "standin_worker.py"
@@ -32,16 +31,6 @@ def runs(monkeypatch):
     monkeypatch.setattr("tui.progress.LOOK_EVERY", 0.02)
     monkeypatch.setattr(processes, "worker_command", lambda *arguments: [*command, *arguments])
     return Path(os.environ["KSHOT_RUNS"])
-
-
-@pytest.fixture
-def kshot(capsys):
-    def call(*arguments):
-        code = cli.run(arguments)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return call
 
 
 def table_of(said):

@@ -2,6 +2,7 @@
 
 import json as reader
 import subprocess
+import tempfile
 from typing import Annotated
 
 import typer
@@ -33,10 +34,13 @@ def bench(
         "bench", "--device", device or "auto", "--workload", workload, "--seconds", str(seconds)
     )
     rows = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=worker_environment()
-    ) as child:
-        assert child.stdout is not None and child.stderr is not None
+    with (
+        tempfile.TemporaryFile("w+") as said_there,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said_there, text=True, env=worker_environment()
+        ) as child,
+    ):
+        assert child.stdout is not None
         try:
             for line in child.stdout:
                 row = reader.loads(line)
@@ -48,7 +52,9 @@ def bench(
         except KeyboardInterrupt:
             child.terminate()
             raise
-        said = child.stderr.read().strip()
+        child.wait()
+        said_there.seek(0)
+        said = said_there.read().strip()
     if child.returncode == 2:
         say(said.splitlines()[-1] if said else "kshot: the bench was refused")
         return 2

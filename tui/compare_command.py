@@ -51,6 +51,13 @@ def compare(
 
     if format_ not in FORMATS:
         raise RequestError(f'--format "{format_}" is unknown; there are {", ".join(FORMATS)}')
+    silent = next((name for name, given_ in (("--detach", detach), ("--dry-run", dry_run)) if given_), None)
+    if format_ != "table" and (json or silent):
+        raise RequestError(f"--format {format_} and {silent or '--json'} do not go together: give one")
+    if json and detach:
+        raise RequestError(
+            "--json and --detach do not go together: a detached comparison prints run IDs alone"
+        )
     options = Options(budget, given.overrides(set_, time_limit), seed, seeds, device, fresh)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     planned = plan(requested_comparison(what, baseline), options, runs_folder, data_folder)

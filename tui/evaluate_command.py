@@ -68,7 +68,7 @@ def text_report(report: Mapping[str, Any], width: int) -> str:
     """An evaluation as text: one line for each number of steps."""
     from tui.numbers import interval
     from tui.output import columns, wrap
-    from tui.tables import choice_text, protocol_parts
+    from tui.tables import choice_text, protocol_parts, takes_steps
 
     names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
     title = (
@@ -77,7 +77,7 @@ def text_report(report: Mapping[str, Any], width: int) -> str:
         f"checkpoint of step {report['checkpoint_step']:,}"
     )
     lines = [wrap(title, width), ""]
-    if report["before"] is None:
+    if not takes_steps(report):
         lines.append(f"  {interval(report['after'], report['metric'])}")
     else:
         after = report["after"]["step"]

@@ -59,6 +59,8 @@ def resume_hint(run_id: str) -> str:
 
 def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bool) -> str:
     """One run: status, results, spec."""
+    from tui.tables import takes_steps
+
     status = summary.status
     facts = [
         ("run", summary.id),
@@ -88,7 +90,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         after = report["after"]
         before = f"{interval(report['before'], report['metric'])} before, " if report["before"] else ""
         plural = "" if after["step"] == 1 else "s"
-        steps = f" after {after['step']} step{plural}" if report["before"] else ""
+        steps = f" after {after['step']} step{plural}" if takes_steps(report) else ""
         names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
         metric = names.get(report["metric"], report["metric"])
         lines.append(

@@ -120,9 +120,14 @@ def _says_something(heading: str, column: Sequence[str]) -> bool:
     return bool(heading) and (heading.startswith("after") or any(cell != MISSING for cell in column))
 
 
+def takes_steps(report: Mapping[str, Any]) -> bool:
+    """Whether a row or an evaluation is of a rule that shows steps (`before` may be missing all the same)."""
+    return len(report["steps"] or ()) > 1
+
+
 def _selected(table: Table) -> list[int]:
     """Steps worth a column of their own: recorded by some row, and not what `after` shows in every row."""
-    stepped = [row for row in table["rows"] if row["before"] is not None and row["steps"]]
+    stepped = [row for row in table["rows"] if takes_steps(row)]
     chosen = []
     for step in SELECTED_STEPS:
         there = [row for row in stepped if any(entry["step"] == step for entry in row["steps"])]
@@ -140,14 +145,14 @@ def _after(row: Row, table: Table) -> str:
     if row["after"] is None:
         return row["error"].split(":")[0].split(" at ")[0] if row["error"] else MISSING
     shown = interval(row["after"], table["metric"])
-    if len(row["steps"]) < 2:
+    if not takes_steps(row):
         return shown
     step = row["after"]["step"]
     return f"{shown} ({f'{step:,}' if step is not None else 'by seed'})"
 
 
 def _at(row: Row, step: int, table: Table) -> str:
-    if row["before"] is None or not row["steps"]:
+    if not takes_steps(row):
         return MISSING
     return interval(next((entry for entry in row["steps"] if entry["step"] == step), None), table["metric"])
 

@@ -5,11 +5,12 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from engine.models import Parameters
+from engine.presets.names import HEAD_NAMES
 from engine.tasks.draws import normal, stream_key
 from engine.tasks.episodes import Episodes
 
-WEIGHT, BIAS = "head.weight", "head.bias"
-HEAD = (WEIGHT, BIAS)
+HEAD = HEAD_NAMES
+WEIGHT, BIAS = HEAD
 
 
 def zero_head(tasks: int, outputs: int, size: int, like: Tensor) -> Parameters:

@@ -6,6 +6,7 @@ Values alone are the schema's business, what data and parameters there are is th
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from engine.presets.names import moves_head, parameter_names, unfitting_pattern
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.schema import Adaptation, AnnealedOrder, ImageTask, PartialAdaptation, SineTask, Spec
 
@@ -106,7 +107,15 @@ def _training_rule(spec: Spec) -> Iterator[Contradiction]:
         reason = "model.name pixels has no body to adapt: adaptation.parameters must be head"
         yield Contradiction(reason, ("model.name", "adaptation.parameters"))
     if outer == "meta-gradient" and rule == "gradient":
+        yield from _patterns(spec, spec.adaptation.parameters, "adaptation.parameters")
         yield from _meta_learned(spec)
+
+
+def _patterns(spec: Spec, parameters: str | tuple[str, ...], key: str) -> Iterator[Contradiction]:
+    pattern = unfitting_pattern(parameters, spec.model)
+    if pattern is not None:
+        names = ", ".join(parameter_names(spec.model))
+        yield Contradiction(f'{key}: "{pattern}" fits no parameter; there are {names}', (key, "model.name"))
 
 
 def _meta_learned(spec: Spec) -> Iterator[Contradiction]:
@@ -116,8 +125,8 @@ def _meta_learned(spec: Spec) -> Iterator[Contradiction]:
         reason = "adaptation.head stored keeps a head for each task of a finite set: it needs training.tasks"
         yield Contradiction(reason, ("adaptation.head", "training.tasks"))
     starts_at_zero = head_at_zero(adaptation)
-    if starts_at_zero and adaptation.parameters == "body":
-        reason = f"adaptation.head {head} starts at zero, where adaptation.parameters body keeps it"
+    if starts_at_zero and not moves_head(adaptation.parameters):
+        reason = f"adaptation.head {head} starts at zero, where adaptation.parameters keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.parameters"))
     elif starts_at_zero and adaptation.steps == 0:
         reason = f"adaptation.head {head} starts at zero, where adaptation.steps 0 keeps it"
@@ -201,8 +210,9 @@ def _use(
     if spec.model.name == "pixels" and adaptation.parameters in ("all", "body"):
         reason = f"model.name pixels has no body to adapt in {phase}: {keys('parameters')[0]} must be head"
         yield Contradiction(reason, ("model.name", *keys("parameters")))
-    if head_at_zero(adaptation) and adaptation.parameters == "body":
-        reason = f"head {adaptation.head} in {phase} starts at zero and parameters body never moves it"
+    yield from _patterns(spec, adaptation.parameters, keys("parameters")[0])
+    if head_at_zero(adaptation) and not moves_head(adaptation.parameters):
+        reason = f"head {adaptation.head} in {phase} starts at zero and parameters never moves it"
         yield Contradiction(reason, keys("head", "parameters"))
 
 

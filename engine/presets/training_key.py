@@ -8,7 +8,7 @@ from engine.presets.overlay import validation_adaptation
 from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
 from engine.presets.shapes import training_shape
 
-NUMERICS_VERSION = 2
+NUMERICS_VERSION = 3
 """Raised whenever the engine's numbers change, so that no training from before is reused."""
 
 _MODEL_KEYS = {"conv4": ("filters", "pooling", "features", "norm"), "mlp": ("hidden", "norm"), "pixels": ()}
@@ -47,7 +47,12 @@ def _data(spec: Spec) -> dict[str, Any]:
         names = ("dataset",)
     else:
         names = ("dataset", "amplitude", "phase", "frequency", "shift", "support_x", "query_x")
-    return {name: getattr(task, name) for name in names}
+    reads = {name: getattr(task, name) for name in names}
+    if task.dataset == "glyphs":
+        from engine.data.glyphs import VERSION
+
+        reads["version"] = VERSION
+    return reads
 
 
 def _initial_head(spec: Spec) -> Any:

@@ -12,6 +12,7 @@ from engine.data import check_task_fits
 from engine.errors import RequestError
 from engine.presets import Comparison, Row, Spec, load_comparison, load_preset, training_key
 from engine.runs.listing import Summary, list_runs
+from engine.runs.results import episodes_key
 from engine.runs.reuse import choose
 from engine.runs.rows import Options, Overrides, Resolver, stem
 from engine.runs.store import Run
@@ -126,6 +127,7 @@ def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Pat
             if any(test_task in tested[task, row.label] for task in comparison.tasks)
         ]
         shared[test_task] = resolver.share_statistics(test_task, there, notes)
+        _tell_unpaired(test_task, there, resolver, notes)
     there_are = () if options.fresh else list_runs(runs_dir)
     trainings: dict[tuple[str, int], Training] = {}
     rows = []
@@ -154,6 +156,17 @@ def plan(comparison: Comparison, options: Options, runs_dir: Path, data_dir: Pat
     tasks = tuple(dict.fromkeys(name for row in rows for name in row.tests))
     name = comparison.name or None
     return Plan(name, tasks, tuple(rows), tuple(trainings.values()), seeds, options, tuple(notes))
+
+
+def _tell_unpaired(task: str, rows: Sequence[Row], resolver: Resolver, notes: list[str]) -> None:
+    """Says which rows are tested on other episodes than the last one, the baseline, and so do not pair."""
+    keys = {row.label: episodes_key(resolver.spec(task, row)) for row in rows}
+    others = [label for label, key in keys.items() if key != keys[rows[-1].label]]
+    if others:
+        notes.append(
+            f"{', '.join(others)}: tested on other episodes of {stem(task)} than {rows[-1].label} "
+            "(task or evaluation.seed differ), so they are not paired"
+        )
 
 
 def plan_training(

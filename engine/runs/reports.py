@@ -200,13 +200,18 @@ def _difference(row: RowRuns, reference: RowRuns) -> dict[str, Any] | None:
     """Row minus reference after adaptation, paired by episode within seeds that both have; None without."""
     mine, theirs = row.finished, reference.finished
     seeds = [seed for seed in mine if seed in theirs]
-    if not seeds or any(mine[seed]["split_hash"] != theirs[seed]["split_hash"] for seed in seeds):
+    if not seeds or any(_episodes_of(mine[seed]) != _episodes_of(theirs[seed]) for seed in seeds):
         return None
     values = [_episodes_at(mine[seed], mine[seed]["after_step"]) for seed in seeds]
     others = [_episodes_at(theirs[seed], theirs[seed]["after_step"]) for seed in seeds]
     if any(one.size != other.size for one, other in zip(values, others, strict=True)):
         return None
     return _jsonable(paired_difference(values, others))
+
+
+def _episodes_of(result: Result) -> tuple[Any, ...]:
+    """What says which test episodes a result is over: only results over the same ones pair."""
+    return tuple(result.get(key) for key in ("split_hash", "images_hash", "episodes_key"))
 
 
 def _episodes_at(result: Result, step: int) -> np.ndarray:

@@ -39,6 +39,16 @@ def evaluation_id(spec: "Spec", checkpoint_digest: str, split_hash: str) -> str:
     return hashlib.sha256(_canonical(facts)).hexdigest()[:16]
 
 
+def episodes_key(spec: "Spec") -> str:
+    """16 hex digits of what makes test episodes what they are, the images apart; over equal ones results
+    pair."""
+    from engine.presets import spec_to_dict
+
+    return hashlib.sha256(
+        _canonical({"task": spec_to_dict(spec)["task"], "seed": spec.evaluation.seed})
+    ).hexdigest()[:16]
+
+
 def _canonical(facts: Mapping[str, Any]) -> bytes:
     import json
 

@@ -1,0 +1,39 @@
+"""The names of a model's parameters, told from its settings alone, and which of them adapt."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from engine.presets.schema import Model
+
+HEAD_NAMES = ("head.weight", "head.bias")
+
+
+def parameter_names(model: Model) -> tuple[str, ...]:
+    """Every name that `adaptation.parameters` may fit: the body's, in order, and the head's."""
+    return (*_body_names(model), *HEAD_NAMES)
+
+
+def _body_names(model: Model) -> Iterator[str]:
+    if model.name == "pixels":
+        return
+    layer, count = ("conv", 4) if model.name == "conv4" else ("linear", len(model.hidden))
+    for number in range(1, count + 1):
+        yield f"{layer}{number}.weight"
+        if layer == "linear" or model.norm == "none":
+            yield f"{layer}{number}.bias"
+        if model.norm == "batch":
+            yield from (f"norm{number}.scale", f"norm{number}.shift")
+
+
+def unfitting_pattern(parameters: str | tuple[str, ...], model: Model) -> str | None:
+    """The first pattern that fits no parameter of the model; None where all do."""
+    patterns = () if isinstance(parameters, str) else parameters
+    names = parameter_names(model)
+    return next((p for p in patterns if not any(fnmatchcase(name, p) for name in names)), None)
+
+
+def moves_head(parameters: str | tuple[str, ...]) -> bool:
+    """Whether the head's weight is among what adapts."""
+    if isinstance(parameters, str):
+        return parameters != "body"
+    return any(fnmatchcase(HEAD_NAMES[0], pattern) for pattern in parameters)
