@@ -1,17 +1,74 @@
 """A chart of streaming curves."""
 
 from collections.abc import Sequence
-from typing import Literal
+from itertools import pairwise
+from typing import ClassVar
 
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.color import Color, ColorParseError
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.charts import rendering
+from tui.charts.axes import Range, StickyRange, Window, whole_extent
+from tui.charts.heading import TITLE, heading
+from tui.charts.plot import Frame, ordered, smooth_of, values, x_extent, y_extent
+from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
+from tui.charts.table import as_table
+from tui.charts.ticks import Unit
+from tui.keys import Key, place
+from tui.output import plain
 
-Unit = Literal["percent", "loss", "error", "number"]
+CHART_KEYS = (
+    Key("l", "log", "Log scale", "log scale, or linear again", "no value is above zero"),
+    Key("z", "quarter", "Zoom", "the last quarter, following the newest point; or everything again"),
+    Key("plus,equals_sign", "zoom(2)", "Closer", "closer", in_footer=False),
+    Key("minus", "zoom(0.5)", "Farther", "farther", "everything is shown already", in_footer=False),
+    Key("left", "pan(-0.25)", "Earlier", "earlier, while zoomed", "zoom first (z)", in_footer=False),
+    Key(
+        "right",
+        "pan(0.25)",
+        "Later",
+        "later, while zoomed; at the end it follows",
+        "zoom first (z)",
+        in_footer=False,
+    ),
+    Key("0", "whole", "Everything", "everything again", "everything is shown already", in_footer=False),
+    Key("m", "smooth", "Smooth", "running mean over the raw curve, or raw only", "nothing here to smooth"),
+)
+_NOUNS: dict[Unit, str] = {"percent": "accuracy", "loss": "losses", "error": "errors", "number": "values"}
+_GREYED = (("log", 0), ("quarter", 0), ("zoom", 2), ("zoom", 0.5), ("pan", 0), ("whole", 0), ("smooth", 0))
+_TILES = 8
+_FEWEST_CELLS_SKIPPED = 10
+"""Unchanged cells between changed ones are drawn over where moving the cursor would cost more bytes."""
+
+
+class Tile(Widget):
+    """A vertical strip of the chart. Textual sends a changed row from its widget's left edge on; with strips
+    this is at most an eighth of the row."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Tile { width: 1fr; height: 100%; background: transparent; }"
+
+    def render_line(self, y: int) -> Strip:
+        chart = self.parent
+        assert isinstance(chart, Chart)
+        begin = self.virtual_region.x
+        return chart.strip(y).crop(begin, begin + self.size.width)
 
 
 class Chart(Widget, can_focus=True):
     """Curves with axes that stay, drawn in braille; only what changed goes over the line."""
+
+    ALLOW_SELECT = False
+    DEFAULT_CSS = "Chart { layout: horizontal; height: 1fr; overflow: hidden hidden; }"
+    BINDINGS: ClassVar[list[BindingType]] = place("chart", CHART_KEYS)
 
     def __init__(
         self,
@@ -19,11 +76,262 @@ class Chart(Widget, can_focus=True):
         *,
         unit: Unit = "number",
         x_label: str = "",
+        smoothable: bool = False,
+        empty: str = "",
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
+        """`smoothable`: `m` lays a running mean over the raw curve. `empty` is said while it is."""
         super().__init__(id=id, classes=classes)
         self.title, self.unit, self.x_label = title, unit, x_label
+        self.smoothable, self.empty = smoothable, empty or f"no {_NOUNS[unit]} recorded yet"
+        self.log_scale, self.smooth, self.window = False, smoothable, Window()
+        self._series: tuple[Series, ...] = ()
+        self._note = ""
+        self._whole: Range | None = None
+        self._sticky = StickyRange()
+        self._grid = Grid.blank(0, 0)
+        self._head = Strip([], 0)
+        self._styles_by_ink: dict[int, Style] = {}
+        self._strips: dict[int, Strip] = {}
+        self._possible: tuple[bool | None, ...] = ()
 
-    def show(self, series: Sequence[Series], note: str = "") -> None:
-        """Draws these curves from now on; `note` is a short remark beside the title."""
+    def compose(self) -> ComposeResult:
+        for _ in range(_TILES):
+            yield Tile()
+
+    def show(self, series: Sequence[Series], note: str = "", *, whole: Range | None = None) -> None:
+        """Draws these curves from now on; `note` is a short remark beside the title.
+
+        `whole` is the x axis' extent where it is known beforehand, such as (0, iterations of the run).
+        """
+        colours = [one.colour for one in self._series]
+        self._series = tuple(ordered(one) for one in series)
+        self._note, self._whole = plain(note), whole
+        recoloured = colours != [one.colour for one in self._series]
+        if recoloured:
+            self._styles_by_ink.clear()
+        self._redraw(anew=recoloured)
+
+    def text_to_copy(self) -> str:
+        """The values shown, as recorded, as tab-separated text; nothing while there is nothing."""
+        frame = self._frame()
+        return "" if isinstance(frame, str) else as_table(self._series, frame.x, self.x_label)
+
+    # What is drawn
+
+    def _frame(self) -> Frame | str:
+        """The ranges to draw, or why there is nothing to draw."""
+        if not any(len(one.y) for one in self._series):
+            return self.empty
+        data = x_extent(self._series)
+        if data is None:
+            return "no finite values so far"
+        x = self.window.range(whole_extent(data, self._whole), data)
+        y = y_extent(self._series, x, self.log_scale)
+        if y is None and self.log_scale and y_extent(self._series, x, False) is not None:
+            return "nothing above zero to show on a log scale (l: linear)"
+        if y is None:
+            return "nothing recorded in this part (0 shows everything)"
+        return Frame(x, self._sticky.around(*y, self.unit, self.log_scale), self.log_scale)
+
+    def _redraw(self, anew: bool = False) -> None:
+        """Draws and asks Textual to refresh those cells only that changed; everything if `anew`."""
+        width, height = self.size
+        if not width or not height:
+            return
+        look = Look(self.unit, self.x_label, self.smoothable and self.smooth, self._without_colour())
+        frame = self._frame()
+        room = (width, max(0, height - 1))
+        grid = (
+            rendering.sentence(frame, *room)
+            if isinstance(frame, str)
+            else rendering.chart(self._series, frame, look, *room)
+        )
+        before, self._grid = self._grid, grid
+        head_before, self._head = self._head, self._heading_strip(width)
+        if anew or before.codes.shape != grid.codes.shape:
+            self._strips.clear()
+            for tile in self.query_children(Tile):
+                tile.refresh()
+        else:
+            self._refresh_changes(before, head_before)
+        self._refresh_footer()
+
+    def _refresh_changes(self, before: Grid, head_before: Strip) -> None:
+        changed = (before.codes != self._grid.codes) | (before.inks != self._grid.inks)
+        regions = [Region(0, 0, self.size.width, 1)] if head_before != self._head else []
+        for row in np.flatnonzero(changed.any(axis=1)).tolist():
+            self._strips.pop(row + 1, None)
+            columns = np.flatnonzero(changed[row])
+            for stretch in np.split(columns, np.flatnonzero(np.diff(columns) > _FEWEST_CELLS_SKIPPED) + 1):
+                begin, end = int(stretch[0]), int(stretch[-1]) + 1
+                regions.append(Region(begin, row + 1, end - begin, 1))
+        if not regions:
+            return
+        for tile in self.query_children(Tile):
+            own = tile.virtual_region
+            parts = [part.translate(-own.offset) for region in regions if (part := region.intersection(own))]
+            if parts:
+                tile.refresh(*parts)
+
+    def _without_colour(self) -> bool:
+        """Whether the terminal's colours are too few to tell curves apart."""
+        return self.app.no_color or self.app.console.color_system in (None, "standard", "windows")
+
+    # How it becomes strips
+
+    def strip(self, y: int) -> Strip:
+        """The chart's row `y` over its whole width."""
+        width = self.size.width
+        if y == 0 and self._head.cell_length == width:
+            return self._head
+        if not 0 < y <= len(self._grid.codes) or self._grid.codes.shape[1] != width:
+            return Strip.blank(width, self._style(PLAIN))
+        if y not in self._strips:
+            self._strips[y] = self._row_strip(y - 1)
+        return self._strips[y]
+
+    def _row_strip(self, row: int) -> Strip:
+        codes, inks = self._grid.codes[row], self._grid.inks[row].copy()
+        # A blank takes the ink before it: fewer changes of colour go over the line.
+        inked = np.where(codes != ord(" "), np.arange(len(codes)), 0)
+        inks = inks[np.maximum.accumulate(inked)]
+        text = "".join(map(chr, codes.tolist()))
+        edges = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(codes)]
+        runs = pairwise(edges)
+        return Strip([Segment(text[a:b], self._style(int(inks[a]))) for a, b in runs if b > a], len(codes))
+
+    def _heading_strip(self, width: int) -> Strip:
+        names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in self._series]
+        closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
+        states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
+        remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
+        pieces = heading(plain(self.title), names, remark, width)
+        title = Style(bold=True, reverse=self.has_focus)
+        return Strip(
+            [
+                Segment(text, self._style(PLAIN) + title if ink == TITLE else self._style(max(AXIS, 2 * ink)))
+                for text, ink in pieces
+            ],
+            width,
+        )
+
+    def _is_smoothed(self) -> bool:
+        return self.smoothable and self.smooth and any(smooth_of(one) is not None for one in self._series)
+
+    def _style(self, ink: int) -> Style:
+        if ink not in self._styles_by_ink:
+            self._styles_by_ink[ink] = self._style_of(ink)
+        return self._styles_by_ink[ink]
+
+    def _style_of(self, ink: int) -> Style:
+        _, _, background, foreground = self.colors
+        if ink >= 0:
+            foreground = self._colour(self._series[ink // 2].colour, background)
+        faint = ink == AXIS or (ink >= 0 and ink % 2 == 1)
+        if faint and (foreground.ansi is not None or background.ansi is not None):
+            return Style(color=foreground.rich_color, bgcolor=background.rich_color, dim=True)
+        if faint:
+            foreground = foreground.blend(background, 0.5)
+        return Style(color=foreground.rich_color, bgcolor=background.rich_color)
+
+    def _colour(self, name: str, background: Color) -> Color:
+        """A series' colour as this theme shows it: its variables resolved, pale ones darkened on white."""
+        value = self.app.theme_variables.get(name[1:], "") if name.startswith("$") else name
+        try:
+            colour = Color.parse(value)
+        except ColorParseError:
+            return self.colors[3]
+        if colour.ansi is None and background.ansi is None and background.brightness > 0.6:
+            while colour.brightness > 0.5:
+                colour = colour.blend(Color(0, 0, 0), 0.15)
+        return colour
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self.is_mounted and self._style_of(PLAIN) != self._styles_by_ink.get(PLAIN):
+            self._styles_by_ink.clear()
+            self._redraw(anew=True)
+
+    def on_resize(self) -> None:
+        self._redraw(anew=True)
+
+    def on_focus(self) -> None:
+        self._redraw()
+
+    def on_blur(self) -> None:
+        self._redraw()
+
+    # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Greyed (None) where a key could do nothing now."""
+        possible = {
+            "log": self.log_scale or self._has_positive(),
+            "quarter": self._x_data() is not None,
+            "whole": self.window.zoomed,
+            "pan": self.window.zoomed,
+            "smooth": self.smoothable and any(smooth_of(one) is not None for one in self._series),
+        }
+        if action == "zoom":
+            closer = isinstance(parameters[0], int | float) and parameters[0] > 1
+            possible["zoom"] = self._x_data() is not None and (closer or self.window.zoomed)
+        return True if possible.get(action, True) else None
+
+    def action_log(self) -> None:
+        """Log scale, or linear again."""
+        self.log_scale = not self.log_scale
+        self._redraw()
+
+    def action_smooth(self) -> None:
+        """Running mean over the raw curve, or raw only."""
+        self.smooth = not self.smooth
+        self._redraw()
+
+    def action_quarter(self) -> None:
+        """The last quarter, or everything again."""
+        self.window.quarter()
+        self._look_elsewhere()
+
+    def action_whole(self) -> None:
+        """Everything."""
+        self.window.whole()
+        self._look_elsewhere()
+
+    def action_zoom(self, times: float) -> None:
+        """Closer or farther."""
+        if (data := self._x_data()) is not None:
+            self.window.zoom(times, data)
+            self._look_elsewhere()
+
+    def action_pan(self, share: float) -> None:
+        """Earlier or later by a share of what is shown."""
+        if (data := self._x_data()) is not None:
+            self.window.pan(share, data)
+            self._look_elsewhere()
+
+    def _look_elsewhere(self) -> None:
+        self._sticky.forget()
+        self._redraw()
+
+    def _x_data(self) -> Range | None:
+        return x_extent(self._series)
+
+    def _has_positive(self) -> bool:
+        return any(bool(np.isfinite(values(one.y, log=True)).any()) for one in self._series)
+
+    def _refresh_footer(self) -> None:
+        """Tells the footer when a key became possible or impossible; it draws itself anew each time."""
+        if not self.has_focus:
+            return
+        possible = tuple(self.check_action(action, (times,)) for action, times in _GREYED)
+        if possible != self._possible:
+            self._possible = possible
+            self.refresh_bindings()
+
+
+def _line_sign(series: Series) -> str:
+    if series.kind == "points":
+        return "·"
+    return "╌" if series.dashed else "─"

@@ -1,0 +1,58 @@
+"""The line above a chart: its title, the curves' names with their shapes, and remarks at the right."""
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+
+Piece = tuple[str, int]
+"""A text and which curve it belongs to; TITLE and REMARK belong to none."""
+
+TITLE, REMARK = -1, -2
+_SPACE = 2
+_SHORTEST_NAME = 4
+
+
+def heading(title: str, names: Sequence[tuple[str, str]], remark: str, width: int) -> list[Piece]:
+    """Pieces that fill `width` cells exactly. `names` are (shape, name); those without room are counted.
+
+    What gives way first: the names' ends, then names, then the remark, then the title's end.
+    """
+    title = shortened(title, width)
+    remark_width = cell_len(remark) + _SPACE if remark else 0
+    if remark_width + cell_len(title) > width:
+        remark, remark_width = "", 0
+    pieces: list[Piece] = [(title, TITLE)]
+    free = width - remark_width - cell_len(title)
+    names = _fitted(names, free)
+    for index, (shape, name) in enumerate(names):
+        text = " " * _SPACE + f"{shape} {name}".strip()
+        left = len(names) - index - 1
+        rest = f"  +{left + 1}"
+        if cell_len(text) + (cell_len(f"  +{left}") if left else 0) > free:
+            if cell_len(rest) <= free:
+                pieces.append((rest, REMARK))
+                free -= cell_len(rest)
+            break
+        pieces.append((text, index))
+        free -= cell_len(text)
+    if free > 0:
+        pieces.append((" " * free, REMARK))
+    if remark:
+        pieces.append((" " * _SPACE + remark, REMARK))
+    return pieces
+
+
+def _fitted(names: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:
+    """The names, the longest shortened until all fit side by side, or each is at its shortest."""
+    around = sum(_SPACE + cell_len(shape) + 1 for shape, _ in names)
+    longest = max((cell_len(name) for _, name in names), default=0)
+    while longest > _SHORTEST_NAME and around + sum(min(longest, cell_len(n)) for _, n in names) > width:
+        longest -= 1
+    return [(shape, shortened(name, longest)) for shape, name in names]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in at most `width` cells, its loss shown as `…`."""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…" if width > 0 else ""

@@ -1,0 +1,130 @@
+"""Round numbers along an axis, and how they are written."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import ceil, floor, isfinite, log10
+from typing import Literal
+
+Unit = Literal["percent", "loss", "error", "number"]
+_NEARLY = 1e-9
+_SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def nice_step(span: float, count: int) -> float:
+    """The smallest step of 1, 2 or 5 times a power of ten that divides `span` into at most `count`."""
+    raw = span / max(1, count)
+    if not isfinite(raw) or raw < 1e-300:
+        return 1.0
+    power = floor(log10(raw))
+    for digit in (1, 2, 5):
+        step = float(f"{digit}e{power}")
+        if step >= raw * (1 - _NEARLY):
+            return step
+    return float(f"1e{power + 1}")
+
+
+def linear_ticks(low: float, high: float, count: int) -> list[float]:
+    """Multiples of a nice step from `low` to `high`, at most `count` steps apart."""
+    if not high > low:
+        return [low]
+    step = nice_step(high - low, count)
+    first, last = ceil(low / step - _NEARLY), floor(high / step + _NEARLY)
+    places = max(0, -floor(log10(step))) if step < 1 else 0
+    values = [round(k * step, places) if places <= 300 else k * step for k in range(first, last + 1)]
+    return [min(max(value, low), high) for value in values]
+
+
+def log_ticks(low: float, high: float, count: int) -> list[float]:
+    """Powers of ten from `low` to `high` (both above 0), with 2 and 5 between where there is room."""
+    bottom, top = floor(log10(low) - _NEARLY), ceil(log10(high) + _NEARLY)
+    decades = [float(f"1e{k}") for k in range(bottom, top + 1)]
+    between = sorted(digit * decade for decade in decades for digit in (1.0, 2.0, 5.0))
+
+    def inside(values: Sequence[float]) -> list[float]:
+        margin = 1 + _NEARLY
+        return [min(max(v, low), high) for v in values if low / margin <= v <= high * margin]
+
+    fine, coarse = inside(between), inside(decades)
+    if len(fine) <= count + 1 and len(fine) >= 2:
+        return fine
+    if len(coarse) >= 2:
+        return coarse[:: ceil(len(coarse) / max(1, count + 1))]
+    return linear_ticks(low, high, count)
+
+
+def tick_labels(values: Sequence[float], unit: Unit, *, narrow: bool = False, log: bool = False) -> list[str]:
+    """The values as written beside an axis: with as many decimals as tell them apart.
+
+    Percent takes fractions (0.95 is written 95). `narrow` writes 2k for 2,000.
+    """
+    scaled = [value * 100 for value in values] if unit == "percent" else list(values)
+    if log:
+        return [_written(value, abs(value), narrow) for value in scaled]
+    step = min((abs(b - a) for a, b in pairwise(scaled) if b != a), default=0.0)
+    return [_written(value, step, narrow) for value in scaled]
+
+
+def _written(value: float, step: float, narrow: bool) -> str:
+    size = abs(value)
+    if value == 0:
+        return "0"
+    step = step or size
+    decimals = max(0, -floor(log10(step) + _NEARLY))
+    if step == size and decimals == 0 and size < 1e3:
+        return f"{value:.4g}"
+    if size >= 1e15 or decimals > 4:
+        digits = max(0, floor(log10(size) + _NEARLY) - floor(log10(step) + _NEARLY))
+        mantissa, exponent = f"{value:.{min(digits, 12)}e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
+    if size >= 1e6 or (narrow and size >= 1e3):
+        for unit, suffix in _SUFFIXES:
+            if size >= unit:
+                places = max(0, floor(log10(unit)) - floor(log10(step) + _NEARLY))
+                return f"{value / unit:,.{places}f}{suffix}"
+    return f"{value:,.{decimals}f}"
+
+
+def fit_labels(
+    ticks: Sequence[float], labels: Sequence[str], centres: Sequence[int], width: int, gap: int = 2
+) -> list[tuple[int, str]] | None:
+    """Where each label begins when centred on its tick within `width` cells; None if they would touch."""
+    placed: list[tuple[int, str]] = []
+    free = 0
+    for _, label, centre in zip(ticks, labels, centres, strict=True):
+        begin = min(max(0, centre - (len(label) - 1) // 2), width - len(label))
+        if begin < free:
+            return None
+        placed.append((begin, label))
+        free = begin + len(label) + gap
+    return placed
+
+
+def x_axis(low: float, high: float, width: int, name: str = "") -> str:
+    """The line under a chart, `width` cells from `low` to `high`: `0────1,000────2,000 its`."""
+    name = f" {name}" if name and len(name) + 12 <= width else ""
+    room = width - len(name)
+
+    def centres(ticks: Sequence[float]) -> list[int]:
+        return [int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 for tick in ticks]
+
+    best: list[tuple[int, str]] = []
+    for narrow in (False, True):
+        for count in (*range(min(12, max(1, room // 5)), 4, -1), 4, 3, 2, 1):
+            ticks = linear_ticks(low, high, count)
+            inside = [(t, c) for t, c in zip(ticks, centres(ticks), strict=True) if c < room]
+            if not inside:
+                continue
+            ticks = [tick for tick, _ in inside]
+            # A minus would run into the line.
+            labels = [
+                f" {label} " if low < 0 else label for label in tick_labels(ticks, "number", narrow=narrow)
+            ]
+            placed = fit_labels(ticks, labels, [centre for _, centre in inside], room, gap=3)
+            if placed is not None and len(placed) > len(best):
+                best = placed
+        if len(best) >= 3:
+            break
+    cells = ["─"] * room
+    for begin, label in best:
+        cells[begin : begin + len(label)] = label
+    return "".join(cells) + name
