@@ -1,0 +1,82 @@
+"""The table's cells: numbers as text, words beside them, nothing told by colour alone."""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from engine.runs.reports import verdict
+from tui.compare.remarks import Footnotes, against_published, published_note, undecided_note
+from tui.compare.view import Row, View
+from tui.marks import mark_of
+from tui.numbers import MISSING, count, duration, interval
+from tui.output import plain
+
+COLOURS = {"better": "green", "worse": "red", "undecided": ""}
+COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")
+
+
+def headings(view: View) -> list[str]:
+    """The columns' headings; the first is the rows' labels."""
+    against = f"against {view.baseline}" if view.baseline else "no baseline"
+    return ["", *(plain(against) if name == "against" else name for name in COLUMNS)]
+
+
+def label_cell(row: Row) -> Text:
+    """The algorithm's mark and the row's label."""
+    mark = mark_of(row["algorithm"])
+    return Text.assemble((mark.shape, mark.colour), " ", plain(row["label"]))
+
+
+def cells(view: View, notes: Footnotes) -> list[list[Text]]:
+    """A line of cells for each row of the table, the notes' marks in them."""
+    return [_line(view, row, notes) for row in view.rows]
+
+
+def _line(view: View, row: Row, notes: Footnotes) -> list[Text]:
+    metric = view.table["metric"]
+    seeds: Sequence[int] = row["seeds"]
+    return [
+        label_cell(row),
+        Text(interval(row["before"], metric)),
+        Text(_after(row, metric)),
+        _against(view, row, notes),
+        Text(_published(view, row, notes)),
+        Text(duration(row["train_seconds"])),
+        Text(count(row["tasks_seen"])),
+        Text(", ".join(map(str, seeds))),
+    ]
+
+
+def _after(row: Row, metric: str) -> str:
+    """The result with the inner steps it was read at; for a row without one, why."""
+    after = row["after"]
+    if after is None:
+        return plain((row["error"] or MISSING).partition("; ")[0].rpartition(": ")[2])
+    shown = interval(after, metric)
+    if row["before"] is None or len(row["steps"]) < 2:
+        return shown
+    return f"{shown} ({'by seed' if after['step'] is None else after['step']})"
+
+
+def _against(view: View, row: Row, notes: Footnotes) -> Text:
+    if row["label"] == view.baseline:
+        return Text("baseline", style="italic")
+    difference = row["vs_baseline"]
+    if difference is None:
+        return Text(MISSING)
+    said = verdict(difference, view.table["higher_is_better"])
+    shown = interval(difference, view.table["metric"], signed=True)
+    if said is None:
+        return Text(shown)
+    mark = notes.mark(undecided_note(view, row))
+    return Text.assemble(f"{shown}  ", (said, COLOURS[said]), f" {mark}" if mark else "")
+
+
+def _published(view: View, row: Row, notes: Footnotes) -> str:
+    published = row["published"]
+    if published is None:
+        return MISSING
+    figure = {"mean": published["value"], "ci95": published["ci95"]}
+    words = [interval(figure, view.table["metric"]), against_published(row)]
+    words.append(notes.mark(published_note(view, row)))
+    return plain(" ".join(word for word in words if word))

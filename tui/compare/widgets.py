@@ -1,0 +1,72 @@
+"""The compare screen's table and its notes."""
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Static
+
+from tui.compare.cells import cells, headings
+from tui.compare.remarks import Footnotes
+from tui.compare.view import View
+from tui.output import plain
+
+NARROWEST_LABEL = 20
+
+
+class ResultTable(DataTable[Text], inherit_bindings=False):
+    """A line for each row; columns that do not fit are scrolled to, the labels stay."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "cursor_up", "Row up", show=False),
+        Binding("down,j", "cursor_down", "Row down", show=False),
+        Binding("left,h", "scroll_left", "Columns to the left", show=False),
+        Binding("right,l", "scroll_right", "Columns to the right", show=False),
+        Binding("pageup", "page_up", "Page up", show=False),
+        Binding("pagedown", "page_down", "Page down", show=False),
+        Binding("home", "scroll_home", "First column", show=False),
+        Binding("end", "scroll_end", "Last column", show=False),
+    ]
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__(id=id, cursor_type="row", zebra_stripes=False, fixed_columns=1)
+        self._shown: object = None
+        self.labels: list[str] = []
+
+    @property
+    def selected(self) -> str | None:
+        """The label of the row under the cursor."""
+        return self.labels[self.cursor_row] if 0 <= self.cursor_row < len(self.labels) else None
+
+    def show(self, view: View, notes: Footnotes) -> None:
+        """Draws a view's table, the cursor on the row that it was on; the footnotes are collected."""
+        names, lines = headings(view), cells(view, notes)
+        most = max(NARROWEST_LABEL, self.app.size.width // 3)
+        for line in lines:
+            line[0].truncate(most, overflow="ellipsis")
+        shown = (names, [[cell.markup for cell in line] for line in lines])
+        if shown == self._shown:
+            return
+        self._shown, kept, across = shown, self.selected, self.scroll_x
+        self.clear(columns=True)
+        for name in names:
+            self.add_column(Text(name, style="bold"))
+        for line in lines:
+            self.add_row(*line)
+        self.labels = [row["label"] for row in view.rows]
+        self.move_cursor(row=self.labels.index(kept) if kept in self.labels else 0, animate=False)
+        self.scroll_to(x=across, animate=False)
+
+
+class Notes(Static, can_focus=True):
+    """Footnotes and the protocol; takes the focus so that a small terminal can scroll to it."""
+
+    def __init__(self, *, id: str) -> None:
+        super().__init__("", id=id)
+        self._shown: list[str] = []
+
+    def show(self, lines: list[str]) -> None:
+        """Shows these lines; text from files never becomes markup."""
+        if lines != self._shown:
+            self._shown = lines
+            self.update(Text("\n".join(plain(line) for line in lines)))
