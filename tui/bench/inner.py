@@ -8,6 +8,7 @@ from engine.runs.columns import History
 from tui.charts.bars import bar
 from tui.charts.series import Series
 from tui.marks import mark_of
+from tui.numbers import interval
 from tui.views import value_text
 
 FAN = 6
@@ -26,8 +27,6 @@ def fan(history: History, summary: Summary) -> list[Series]:
     curves = []
     for index, (values, iteration) in enumerate(zip(losses, iterations, strict=True)):
         name = f"now, {int(iteration):,}" if index == last else f"it {int(iteration):,}"
-        if index not in (0, last):
-            name = ""
         strength = (index + 1) / (last + 1)
         shape = mark.shape if index == last else ""
         curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape))
@@ -41,8 +40,9 @@ def fainter(colour: str, strength: float) -> str:
     return "#" + "".join(f"{value:02x}" for value in mixed)
 
 
-def gain_line(history: History, metric: str) -> Text | None:
-    """`gain  20.7 → 94.1  (+73.4)` of the last validation; None for rules without inner steps."""
+def meta_gain(history: History, metric: str, width: int) -> Text | None:
+    """`20.7 % → 94.1 %  (+73.4)` of the last validation over a meter of `width` cells; None for rules without
+    inner steps."""
     steps, table = history.validation_steps, history.validation
     if table.ndim != 2 or table.shape[1] < 2 or not len(table) or not steps or steps[0] != 0:
         return None
@@ -50,13 +50,22 @@ def gain_line(history: History, metric: str) -> Text | None:
     if not (np.isfinite(before) and np.isfinite(after)):
         return None
     better = after > before if metric == "accuracy" else after < before
-    change = value_text(after - before, metric)
-    sign = "+" if after >= before else ""
+    scale = 100.0 if metric == "accuracy" else 1.0
+    change = interval({"mean": (after - before) * scale, "ci95": None}, metric, signed=True)
     word = "adaptation helps" if better else "adaptation does not help"
     line = Text(f"{value_text(before, metric)} → ")
     line.append(value_text(after, metric), style="bold")
-    line.append(f"  ({sign}{change}) after {steps[-1]} step{'' if steps[-1] == 1 else 's'}\n{word}")
+    line.append(f"  ({change}) after {steps[-1]} step{'' if steps[-1] == 1 else 's'}\n")
+    whole = 1.0 if metric == "accuracy" else max(before, after, 1e-12)
+    line.append(meter(before / whole, after / whole, width), style="bold" if better else "")
+    line.append(f"\n{word}")
     return line
+
+
+def meter(before: float, after: float, width: int) -> str:
+    """A scale from 0 to 1 of `width` cells, filled between the two values."""
+    low, high = (min(max(round(value * width), 0), width) for value in sorted((before, after)))
+    return "·" * low + "█" * (high - low) + "·" * (width - high)
 
 
 def norm_bars(history: History, width: int) -> Text | None:

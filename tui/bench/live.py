@@ -10,7 +10,7 @@ from textual.widgets import Static
 from engine.runs import Summary
 from engine.runs.columns import History
 from tui.bench.curves import loss_curves, validation_curves
-from tui.bench.inner import fan, gain_line, norm_bars
+from tui.bench.inner import fan, meta_gain, norm_bars
 from tui.bench.progress_lines import session_lines
 from tui.bench.run_facts import run_facts
 from tui.bench.shown import row_names
@@ -144,10 +144,12 @@ class Inner(VerticalScroll):
         chart.display = bool(curves)
         if curves:
             chart.show(curves)
-        gain = gain_line(history, looked_at.metric) if history is not None and looked_at is not None else None
+        width = max(20, self.scrollable_content_region.width - 4)
+        gain = norms = None
+        if history is not None and looked_at is not None:
+            gain, norms = meta_gain(history, looked_at.metric, width), norm_bars(history, width)
         self.query_one("#gain", Panel).put(gain)
-        width = max(20, self.size.width - 4)
-        self.query_one("#norms", Panel).put(norm_bars(history, width) if history is not None else None)
+        self.query_one("#norms", Panel).put(norms)
         self.query_one("#facts", Panel).put(self._facts(snapshot, runs, looked_at, history))
 
     def _facts(

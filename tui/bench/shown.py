@@ -24,7 +24,8 @@ def shown_runs(snapshot: Snapshot, in_focus: str | None) -> tuple[Summary, ...]:
 
 
 def _of_one_task(runs: Sequence[Summary]) -> tuple[Summary, ...]:
-    return tuple(dict.fromkeys(run for run in runs if run.task == runs[0].task)) if runs else ()
+    by_id = {run.id: run for run in runs if run.task == runs[0].task}
+    return tuple(by_id.values())
 
 
 def looked_at(runs: Sequence[Summary], chosen: str | None, in_focus: str | None) -> Summary | None:

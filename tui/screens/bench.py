@@ -1,5 +1,7 @@
 """The bench: choose a task and algorithms, start them, watch."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -11,6 +13,7 @@ from textual.events import Resize
 from textual.widget import Widget
 from textual.widgets import OptionList, Static
 
+from engine.runs import Summary
 from tui.bench.catalog import Catalog, load_catalog, names_alone
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
 from tui.bench.estimates import Estimator, Outlook
@@ -56,7 +59,13 @@ KEYS = (
         why_not="one run",
         in_footer=False,
     ),
-    Key("tab", "panel(1)", "Panel", "the next panel; at few columns the next column when it comes to that"),
+    Key(
+        "tab",
+        "panel(1)",
+        "Panel",
+        "the next panel; at few columns the next column when it comes to that",
+        in_footer=False,
+    ),
     Key("shift+tab", "panel(-1)", "Panel back", "the panel before", in_footer=False),
     Key(
         "right_square_bracket",
@@ -91,9 +100,10 @@ class BenchScreen(PlaceScreen):
         self.column = 0
         self._previews: dict[str, Preview] = {}
         self._chosen_run: str | None = None
+        self._came_for: str | None = None
         self._watched: list[str] = []
         self._starting: Any = None
-        self._welcomed = False
+        self._welcomed = self._choosing = False
         self._estimator: Estimator | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -116,6 +126,12 @@ class BenchScreen(PlaceScreen):
 
     def on_screen_resume(self) -> None:
         self._watched = []
+        if self.workbench.run_in_focus != self._came_for:
+            self._came_for, self._choosing = self.workbench.run_in_focus, False
+            self._chosen_run = None
+            if self._came_for is not None:
+                self.column = 1
+                self._show_column()
 
     def on_resize(self, event: Resize) -> None:
         self.call_after_refresh(self._draw_choices)
@@ -183,6 +199,7 @@ class BenchScreen(PlaceScreen):
         if tasks.has_focus:
             task = self.catalog.task(tasks.name_in_focus or "")
             text = about_task(task) if task is not None else text
+            self._choosing = True
             self._ask_preview()
         else:
             entry = self.catalog.algorithm(algorithms.name_in_focus or "")
@@ -199,8 +216,6 @@ class BenchScreen(PlaceScreen):
     @on(OptionList.OptionSelected)
     def _take_row(self, message: OptionList.OptionSelected) -> None:
         if isinstance(message.option_list, TaskList):
-            from dataclasses import replace
-
             self._take_selection(replace(self.selection, task=message.option_list.name_in_focus or ""))
         elif isinstance(message.option_list, AlgorithmList):
             self.action_choose_algorithm()
@@ -253,6 +268,7 @@ class BenchScreen(PlaceScreen):
 
     def _begin(self, what: list[str], options: Any) -> None:
         self.workbench.run_in_focus = self._chosen_run = None
+        self._choosing = False
         self._starting = self.workbench.begin(what, options)
         self.column = 1
         self._show_column()
@@ -303,23 +319,21 @@ class BenchScreen(PlaceScreen):
         if first_start and not self._is_starting:
             self._welcome_once()
         else:
-            alive = any(summary.status.alive for summary in runs)
-            curves.draw(snapshot, runs, one, self._shown_preview(runs, alive), self._note())
+            said = "starting: reading the presets, checking the data, making the runs"
+            curves.draw(
+                snapshot, runs, one, self._shown_preview(snapshot, runs), said if self._is_starting else ""
+            )
         self.query_one(Inner).draw(snapshot, runs, one)
         self._draw_start()
         self.refresh_bindings()
 
-    def _note(self) -> str:
-        if not self._is_starting:
-            return ""
-        return "starting: reading the presets, checking the data, making the runs"
-
-    def _shown_preview(self, runs: Any, alive: bool) -> Preview | None:
-        """The preview, while nothing trains and it is about what one is choosing."""
-        if alive or self.preview is None or self._is_starting:
+    def _shown_preview(self, snapshot: Snapshot, runs: Sequence[Summary]) -> Preview | None:
+        """The preview, while nothing trains and nothing was asked to be seen since the task was chosen."""
+        session = snapshot.session
+        going = session is not None and not session.done
+        if going or self._is_starting or any(summary.status.alive for summary in runs):
             return None
-        other_task = not runs or runs[0].task != self.selection.task
-        return self.preview if other_task or self.query_one(TaskList).has_focus else None
+        return self.preview if self._choosing or not runs else None
 
     def _welcome_once(self) -> None:
         """Puts the first start's key under the finger."""
@@ -334,6 +348,7 @@ class BenchScreen(PlaceScreen):
         runs = shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
         if one is not None and len(runs) > 1:
+            self._choosing = False
             self._chosen_run = runs[(runs.index(one) + 1) % len(runs)].id
             self.refresh_picture()
 
@@ -350,7 +365,7 @@ class BenchScreen(PlaceScreen):
         line = Text(" ")
         for index, (_, label) in enumerate(COLUMNS):
             line.append(f" {label} ", style="reverse" if index == self.column else "").append(" ")
-        line.append("  [ ] change", style="dim")
+        line.append("  tab, [ and ] change", style="dim")
         tabs = self.query_one("#columns", Static)
         tabs.display = self._narrow
         tabs.update(line)
@@ -387,9 +402,9 @@ class BenchScreen(PlaceScreen):
             several = len(shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)) > 1
             return True if several else None
         if action == "choose_algorithm":
-            return True if isinstance(self.focused, AlgorithmList) else None
+            return isinstance(self.focused, AlgorithmList)
         if action == "take":
-            return True if isinstance(self.focused, StartLine | Welcome) else None
+            return isinstance(self.focused, StartLine | Welcome)
         return True
 
 
