@@ -91,20 +91,31 @@ def query_lines(shown: Sequence[ImageEpisode], query: int, step: int, width: int
     text = Text.assemble(
         (f"Query {query + 1} of {len(first.query_labels)}", "bold"), f", truly {letter(truth)}"
     )
-    longest = max(len(episode.steps) for episode in shown)
-    room = max(3, min(20, width // len(shown) - longest - 12))
+    # For each algorithm: a sparkline, a bar, and ` 100 %✗ ` with the spaces around.
+    column = max(15, (width - 4) // len(shown))
+    spark = min(max(len(episode.steps) for episode in shown), column - 12)
+    text.append("\n    ").append_text(_columns(shown, column))
     for label in range(first.ways):
         text.append("\n")
-        text.append(f"{letter(label):<2}{'◂' if label == truth else ' '} ", "bold" if label == truth else "")
+        text.append(f"{letter(label):<3}{'◂' if label == truth else ' '}", "bold" if label == truth else "")
         for episode in shown:
-            place = episode.at(step)
-            chances, now = episode.probabilities[:, query, label], episode.probabilities[place, query, label]
-            wins = episode.predicted(place)[query] == label
-            colour = mark_of(episode.algorithm).colour
-            text.append(sparkline(chances.tolist()).ljust(longest) + " ", colour)
-            text.append(bar(float(now), room), colour)
-            text.append(f"{100 * now:4.0f} %{_verdict(wins, label == truth)} ", "bold" if wins else "")
+            text.append_text(_chance(episode, query, label, step, spark, min(20, column - spark - 9)))
     return text
+
+
+def _columns(shown: Sequence[Adapted], width: int) -> Text:
+    """The algorithms' names, each over a column of that width."""
+    return Text("").join(_cut(name_of(adapted.algorithm), width) for adapted in shown)
+
+
+def _chance(episode: ImageEpisode, query: int, label: int, step: int, spark: int, room: int) -> Text:
+    place, chances = episode.at(step), episode.probabilities[:, query, label]
+    wins, right = episode.predicted(place)[query] == label, episode.query_labels[query] == label
+    seen = chances[[round(at * (len(chances) - 1) / max(1, spark - 1)) for at in range(spark)]]
+    colour, now = mark_of(episode.algorithm).colour, float(chances[place])
+    text = Text(sparkline(seen.tolist() if spark < len(chances) else chances.tolist()).ljust(spark), colour)
+    text.append(" " + bar(now, room), colour)
+    return text.append(f"{100 * now:4.0f} %{_verdict(wins, right)} ", f"{'' if wins else 'not '}bold")
 
 
 def _verdict(wins: bool, right: bool) -> str:
@@ -138,6 +149,7 @@ def layers(shown: Sequence[Adapted], step: int, width: int) -> Text:
         return text.append("  nothing adapts by steps here", "not bold")
     longest = max(len(plain(name)) for name in names)
     room = max(3, min(24, (width - longest - 1) // len(shown) - 9))
+    text.append("\n" + " " * (longest + 1)).append_text(_columns(shown, room + 9))
     for name in names:
         text.append("\n").append(pad(plain(name), longest + 1), "not bold")
         for adapted in shown:

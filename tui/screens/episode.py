@@ -34,10 +34,11 @@ class EpisodeScreen(PlaceScreen):
 
     PLACE = "episode"
     BINDINGS = place("episode", KEYS)
+    AUTO_FOCUS = ""
     DEFAULT_CSS = """
     EpisodeScreen #episode-head, EpisodeScreen #episode-film, EpisodeScreen #episode-wait { height: auto; }
     EpisodeScreen #episode-wait { color: $warning; }
-    EpisodeScreen #episode-go { height: 3; }
+    EpisodeScreen #episode-go { height: 3; display: none; }
     EpisodeScreen #episode-body { height: 1fr; }
     EpisodeScreen #episode-main { width: 3fr; }
     EpisodeScreen #episode-charts { height: 1fr; }
@@ -86,7 +87,6 @@ class EpisodeScreen(PlaceScreen):
                     yield Static("", id=f"episode-{name}", markup=False)
 
     def on_mount(self) -> None:
-        self.query_one("#episode-go").display = False
         self.query_one("#episode-body").display = False
         super().on_mount()
 
@@ -191,10 +191,10 @@ class EpisodeScreen(PlaceScreen):
         shown: list[Adapted] = [*images, *curves]
         self._say("film", texts.filmstrip(shown, self.step, self.size.width))
         side = self.query_one("#episode-side").content_size.width or self.size.width * 2 // 5
-        self._say("layers", texts.layers(shown, self.step, side - 2))
+        self._say("layers", texts.layers(shown, self.step, side))
         if images:
             self.query_at = min(self.query_at, len(images[0].query_labels) - 1)
-            self._say("query", texts.query_lines(images, self.query_at, self.step, side - 6))
+            self._say("query", texts.query_lines(images, self.query_at, self.step, side))
             confused = Text("\n").join(texts.confusion(each, self.step) for each in images)
             self._say("confusion", confused)
             self._say("classes", texts.names_line(images[0]))

@@ -1,4 +1,5 @@
-"""Images in the terminal: half blocks of two colours, two pixels a cell; shades where colours are few."""
+"""Images in the terminal: half blocks of two colours, two pixels a cell; shades where colours are few; small
+drawings in braille, eight dots a cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,10 @@ Pixels = NDArray[np.uint8]
 SHADES = " ░▒▓█"
 LEVELS = 8
 """Brightness is told in steps of this many: cells that look alike then go over the line as one."""
-SMALLEST = 9
+SMALLEST, LARGE = 9, 12
+SMALL = 0.75
+"""A drawing shown at less than this part of its width is drawn in dots, which are four times as many."""
+BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 GAP = 1
 
 
@@ -96,6 +100,15 @@ def _in_shades(top: Pixels, bottom: Pixels) -> list[Segment]:
     return [Segment("".join(SHADES[place] for place in places))]
 
 
+def dots(pixels: Pixels) -> list[list[Segment]]:
+    """A drawing without colours as lines of braille: `[h, w, 1]` takes w / 2 columns and h / 4 lines."""
+    ink = pixels[..., 0] > (int(pixels.min()) + int(pixels.max())) / 2
+    ink = np.pad(ink, ((0, -len(ink) % 4), (0, ink.shape[1] % 2)))
+    high, wide = ink.shape[0] // 4, ink.shape[1] // 2
+    codes = (ink.reshape(high, 4, wide, 2) * BRAILLE[:, None, :]).sum((1, 3))
+    return [[Segment("".join(chr(0x2800 + code) for code in row))] for row in codes.tolist()]
+
+
 class Pictures(Widget):
     """Groups of images, wrapped to the width; as high as they need, so put into something that scrolls."""
 
@@ -167,14 +180,17 @@ class Pictures(Widget):
     def _image(self, picture: Picture, size: int) -> list[list[Segment]]:
         key = (id(picture.pixels), size, self._colours)
         if key not in self._images:
-            self._images[key] = cells(scaled(picture.pixels, size), self._colours)
+            width, channels = picture.pixels.shape[1:]
+            small = channels == 1 and size < SMALL * width
+            lines = dots(scaled(picture.pixels, 2 * size)) if small else None
+            self._images[key] = lines or cells(scaled(picture.pixels, size), self._colours)
         return self._images[key]
 
 
 def _size(group: Group, width: int) -> int:
     """Columns of each picture: all in one row where they stay large enough to be seen, and never enlarged."""
     own = max((picture.pixels.shape[1] for picture in group.pictures), default=1)
-    smallest = 14 if group.large else SMALLEST
+    smallest = LARGE if group.large else SMALLEST
     fitting = (width + GAP) // max(1, len(group.pictures)) - GAP
     most = own if group.large else own // 2 + own % 2
     return max(1, min(width, most, max(min(smallest, most), fitting)))
