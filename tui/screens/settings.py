@@ -7,6 +7,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Input, Static
 
@@ -50,6 +51,20 @@ class SettingsScreen(ModalScreen[Selection]):
     #said { height: auto; max-height: 4; padding: 0 1; text-style: bold; }
     """
 
+    class Read(Message):
+        """All fields, and what is wrong with the settings as they are."""
+
+        def __init__(self, fields: list[Field], said: str) -> None:
+            super().__init__()
+            self.fields, self.said = fields, said
+
+    class Checked(Message):
+        """The settings with a value that was typed, and what is wrong with it; `accept`: it was entered."""
+
+        def __init__(self, changed: Selection, said: str, accept: bool) -> None:
+            super().__init__()
+            self.changed, self.said, self.accept = changed, said, accept
+
     def __init__(self, selection: Selection, algorithm: str) -> None:
         super().__init__()
         self.selection, self.algorithm = selection, algorithm
@@ -88,12 +103,13 @@ class SettingsScreen(ModalScreen[Selection]):
             fields, said = form(self.selection, self.algorithm)
         except (RequestError, OSError) as fault:
             fields, said = [], str(fault)
-        self.app.call_from_thread(self._take_fields, fields, said)
+        self.post_message(self.Read(fields, said))
 
-    def _take_fields(self, fields: list[Field], said: str) -> None:
-        self.fields = {field.path: field for field in fields}
+    def on_settings_screen_read(self, message: Read) -> None:
+        """Shows the fields."""
+        self.fields = {field.path: field for field in message.fields}
         self._draw()
-        self._say(said)
+        self._say(message.said)
 
     def _draw(self) -> None:
         keys = self.query_one(GroupedList)
@@ -178,13 +194,14 @@ class SettingsScreen(ModalScreen[Selection]):
             said = problem(changed)
         except RequestError as fault:
             said = str(fault)
-        self.app.call_from_thread(self._answer, changed, said, accept)
+        self.post_message(self.Checked(changed, said, accept))
 
-    def _answer(self, changed: Selection, said: str, accept: bool) -> None:
-        self._say(said)
-        if accept and not said:
+    def on_settings_screen_checked(self, message: Checked) -> None:
+        """Says what is wrong; takes what was entered and fits."""
+        self._say(message.said)
+        if message.accept and not message.said:
             self._close_line()
-            self.selection = changed
+            self.selection = message.changed
             self._read()
 
     def _close_line(self) -> None:

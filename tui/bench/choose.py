@@ -1,0 +1,218 @@
+"""The left column as a whole: reads what there is, keeps what was chosen, asks what it would take."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical, VerticalScroll
+from textual.message import Message
+from textual.widgets import OptionList, Static
+
+from tui.bench.catalog import Catalog, load_catalog, names_alone
+from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
+from tui.bench.estimates import Estimator, Outlook
+from tui.bench.live import Preview
+from tui.bench.previews import preview_of
+from tui.bench.selection import FIRST_ALGORITHMS, FIRST_TASK, Selection
+
+WIDTH_BEFORE_LAYOUT = 26
+
+
+class Choose(Vertical):
+    """Algorithms, tasks, what the one under the cursor is, and the start line. Files are read in threads,
+    whose answers come as messages."""
+
+    class Changed(Message):
+        """Another selection, or another preview."""
+
+    class Faulty(Message):
+        """The presets could not be read."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
+    class Read(Message):
+        """The presets as far as they were read; `whole` with what their files say."""
+
+        def __init__(self, catalog: Catalog, whole: bool) -> None:
+            super().__init__()
+            self.catalog, self.whole = catalog, whole
+
+    class Estimated(Message):
+        """What a selection would take."""
+
+        def __init__(self, selection: Selection, outlook: Outlook) -> None:
+            super().__init__()
+            self.selection, self.outlook = selection, outlook
+
+    class Previewed(Message):
+        """What a task looks like."""
+
+        def __init__(self, task: str, preview: Preview) -> None:
+            super().__init__()
+            self.task, self.preview = task, preview
+
+    def __init__(self, runs_dir: Path, data_dir: Path, id: str) -> None:
+        super().__init__(id=id, classes="column")
+        self.data_dir = data_dir
+        self.catalog, self.selection = Catalog(), Selection()
+        self.outlook: Outlook | None = None
+        self.starting = False
+        self.looking_at_tasks = False
+        """Whether the preview is what one wants to see: a task was looked at, and no run since."""
+        self._previews: dict[str, Preview] = {}
+        self._estimator = Estimator(runs_dir, data_dir)
+
+    def compose(self) -> ComposeResult:
+        with Container(id="lists"):
+            yield AlgorithmList("Algorithms", "algorithms")
+            yield TaskList("Task", "tasks")
+        with VerticalScroll(id="about"):
+            yield Static("", id="about-text", markup=False)
+        yield StartLine()
+
+    def on_mount(self) -> None:
+        # After the first frame: reading YAML in a thread would hold it up.
+        self.call_after_refresh(self._load)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.draw)
+
+    @property
+    def algorithm_in_focus(self) -> str:
+        """The chosen algorithm under the cursor, else the first chosen one."""
+        name = self.query_one(AlgorithmList).name_in_focus
+        return name if name in self.selection.algorithms and name else self.selection.algorithms[0]
+
+    @property
+    def preview(self) -> Preview | None:
+        """What the task under the cursor, or the chosen one, looks like; None until it is made."""
+        return self._previews.get(self._task_in_focus)
+
+    @property
+    def _task_in_focus(self) -> str:
+        tasks = self.query_one(TaskList)
+        return (tasks.name_in_focus if tasks.has_focus else None) or self.selection.task
+
+    # What can be chosen
+
+    @work(thread=True, exclusive=True, group="catalog")
+    def _load(self) -> None:
+        """Names first, then what the files say."""
+        self.post_message(self.Read(names_alone(), False))
+        self.post_message(self.Read(load_catalog(self.data_dir), True))
+
+    def on_choose_read(self, message: Read) -> None:
+        """Shows the lists; at the start the sine comparison is chosen."""
+        catalog = message.catalog
+        if catalog.error:
+            self.post_message(self.Faulty(catalog.error))
+        if catalog.error and self.catalog.tasks:
+            return
+        self.catalog = catalog
+        if not self.selection.task:
+            tasks = [entry.name for entry in catalog.tasks if not entry.problem]
+            task = FIRST_TASK if FIRST_TASK in tasks else next(iter(tasks), "")
+            there = tuple(name for name in FIRST_ALGORITHMS if catalog.algorithm(name) is not None)
+            self.selection = Selection(task, there)
+        self.draw()
+        if message.whole:
+            self.query_one(TaskList).highlight(self.selection.task)
+            self.query_one(AlgorithmList).highlight(next(iter(self.selection.algorithms), None))
+            self.about()
+            self._estimate()
+            self._want_preview()
+        self.post_message(self.Changed())
+
+    def draw(self) -> None:
+        """Draws lists and start line as they are now."""
+        for each in (self.query_one(AlgorithmList), self.query_one(TaskList)):
+            width = each.scrollable_content_region.width or WIDTH_BEFORE_LAYOUT
+            each.draw(self.catalog, self.selection, width)
+        self.draw_start()
+
+    def draw_start(self) -> None:
+        """Draws the start line."""
+        self.query_one(StartLine).draw(self.selection, self.outlook, self.starting)
+
+    # What was chosen
+
+    def take(self, selection: Selection | None) -> None:
+        """Another selection; None: as it was."""
+        if selection is None or selection == self.selection:
+            return
+        self.selection, self.outlook = selection, None
+        self.draw()
+        self._estimate()
+        self._want_preview()
+        self.post_message(self.Changed())
+
+    def toggle_algorithm(self) -> None:
+        """Chooses the algorithm under the cursor, or lets go of it."""
+        name = self.query_one(AlgorithmList).name_in_focus
+        if name is not None:
+            self.take(self.selection.toggled(name))
+
+    @on(OptionList.OptionSelected)
+    def _take_row(self, message: OptionList.OptionSelected) -> None:
+        message.stop()
+        if isinstance(message.option_list, TaskList):
+            self.take(replace(self.selection, task=message.option_list.name_in_focus or ""))
+        else:
+            self.toggle_algorithm()
+
+    @on(OptionList.OptionHighlighted)
+    def about(self) -> None:
+        """Says what the row under the cursor is."""
+        tasks, algorithms = self.query_one(TaskList), self.query_one(AlgorithmList)
+        text = Text("")
+        if tasks.has_focus:
+            task = self.catalog.task(tasks.name_in_focus or "")
+            text = about_task(task) if task is not None else text
+            self.looking_at_tasks = True
+            self._want_preview()
+        else:
+            entry = self.catalog.algorithm(algorithms.name_in_focus or "")
+            task = self.catalog.task(self.selection.task)
+            text = about_algorithm(entry, task) if entry is not None else text
+        self.query_one("#about-text", Static).update(text)
+
+    # What it would take, and what it looks like
+
+    @work(thread=True, exclusive=True, group="estimate")
+    def _estimate(self) -> None:
+        selection = self.selection
+        if selection.complete:
+            self.post_message(self.Estimated(selection, self._estimator.outlook(selection)))
+
+    def on_choose_estimated(self, message: Estimated) -> None:
+        """Shows an estimate, unless something else was chosen since."""
+        if message.selection == self.selection:
+            self.outlook = message.outlook
+            self.draw_start()
+
+    def estimate_anew(self) -> None:
+        """Asks again: runs were begun or ended since."""
+        self._estimate()
+
+    def _want_preview(self) -> None:
+        name = self._task_in_focus
+        entry = self.catalog.task(name)
+        if name in self._previews:
+            self.post_message(self.Changed())
+        elif entry is not None and entry.section:
+            self._make_preview(name)
+
+    @work(thread=True, exclusive=True, group="preview")
+    def _make_preview(self, name: str) -> None:
+        entry = self.catalog.task(name)
+        if entry is not None:
+            self.post_message(self.Previewed(name, preview_of(entry, self.data_dir)))
+
+    def on_choose_previewed(self, message: Previewed) -> None:
+        """Keeps a preview, which does not change while the app runs."""
+        self._previews[message.task] = message.preview
+        self.post_message(self.Changed())
