@@ -296,7 +296,7 @@ def lines_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[History, int]
     read = 0
     original = column_lines.Lines.block
 
-    def counted(self: column_lines.Lines) -> list[Any] | None:
+    def counted(self: column_lines.Lines) -> bytes | None:
         nonlocal read
         before = self.place.offset
         found = original(self)

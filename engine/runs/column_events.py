@@ -1,15 +1,16 @@
 """Events gathered into columns: what each kind of event says, whatever stands in it."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
-from engine.runs.column_lines import events_by_kind
-from engine.runs.column_rows import WIDEST, Array, Rows, number, numbers, table, whole
+from engine.runs.column_alike import FEWEST, Shape, apart
+from engine.runs.column_lines import events_by_kind, values
+from engine.runs.column_rows import WIDEST, Array, Rows, finite, number, numbers, table, whole
 from engine.runs.files import plain
 
 LAST_PHASES = 200
@@ -22,6 +23,7 @@ class Gathered:
 
     def __init__(self) -> None:
         self.events = 0
+        self._shape: Shape | None = None
         self.train = Rows(
             ("outer_loss", "gradient_norm", "outer_rate"), dict.fromkeys(TRAIN_TABLES, np.float32)
         )
@@ -33,8 +35,16 @@ class Gathered:
         self.notes: deque[tuple[float, str]] = deque(maxlen=LAST_NOTES)
         self.fit: dict[str, Any] | None = None
 
-    def add(self, found: Sequence[Any]) -> None:
-        """Adds JSON values in the order of the file; those that are no events are passed over."""
+    def add(self, data: bytes) -> None:
+        """Adds whole lines in the order of the file; those that are no events are passed over."""
+        if b'"resumed"' not in data:
+            marked, others = apart(data)
+            if len(marked) >= FEWEST and self._add_alike(marked):
+                data = b"".join(line + b"\n" for line in others)
+        if data:
+            self._add_values(values(data))
+
+    def _add_values(self, found: list[Any]) -> None:
         kinds = events_by_kind(found)
         if "resumed" in kinds:
             # What stands before a `resumed` is dropped by it, what stands behind it is not.
@@ -105,6 +115,21 @@ class Gathered:
             }
         )
 
+    def _add_alike(self, lines: Sequence[bytes]) -> bool:
+        """Adds train events of one shape; False where they are not."""
+        columns = self._shape.read(lines) if self._shape is not None else None
+        if columns is None:
+            try:
+                self._shape = Shape(lines[0])
+            except (ValueError, RecursionError):
+                return False
+            columns = self._shape.read(lines)
+            if columns is None:
+                return False
+        self.events += len(lines)
+        self.train.add(_train_columns(columns))
+        return True
+
     def _add_speed(self, events: list[dict[str, Any]]) -> None:
         rows = _scalars(events, "iterations_per_second")
         rows["speed"] = rows.pop("iterations_per_second")
@@ -150,6 +175,33 @@ def _placed(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _scalars(events: list[dict[str, Any]], *names: str) -> dict[str, Array]:
     wanted = ("step", "seq", "time", *names)
     return {name: numbers([event.get(name) for event in events]) for name in wanted}
+
+
+def _train_columns(found: Mapping[tuple[str, ...], Array]) -> dict[str, Array]:
+    """The same columns from numbers that were read together."""
+    count = len(found["step",])
+
+    def scalar(*name: str) -> Array:
+        column = found.get(name)
+        return np.full(count, np.nan) if column is None or column.ndim != 1 else finite(column)
+
+    def lists(name: str) -> Array:
+        column = found.get((name,))
+        if column is None or column.ndim != 2:
+            return np.empty((count, 0), np.float32)
+        with np.errstate(over="ignore"):
+            return finite(column.astype(np.float32))
+
+    joint = ("joint_metric",) in found and not {("accuracy",), ("error",)} & found.keys()
+    metric = "accuracy" if ("accuracy",) in found else "error"
+    return {
+        **{name: scalar(name) for name in ("step", "seq", "time", "outer_loss", "gradient_norm")},
+        "outer_rate": scalar("rates", "outer"),
+        "support_loss": lists("support_loss"),
+        "query_loss": lists("query_loss"),
+        "metric": scalar("joint_metric")[:, None].astype(np.float32) if joint else lists(metric),
+        "norms": lists("meta_gradient_norms"),
+    }
 
 
 def _train_metric(event: dict[str, Any]) -> Any:

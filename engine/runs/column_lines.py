@@ -1,8 +1,7 @@
-"""A growing file of JSON lines read in blocks: one parse a block, as long as all of its lines are whole."""
+"""A growing file of JSON lines read in blocks of whole lines, and what values and events stand in them."""
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +48,8 @@ class Lines:
             return False
         return self._bytes(place.offset - len(place.end), len(place.end)) == place.end
 
-    def block(self) -> list[Any] | None:
-        """The values of the next whole lines; None at the end, where an unfinished line waits."""
+    def block(self) -> bytes | None:
+        """The next whole lines, if any; None at the end, where an unfinished line waits."""
         place, size = self.place, BLOCK
         while True:
             data = self._bytes(place.offset, size)
@@ -60,7 +59,7 @@ class Lines:
             if size >= LONGEST_LINE:
                 place.overlong = True
                 self._pass(data)
-                return []
+                return b""
             size *= 4
         if not end:
             return None
@@ -69,7 +68,7 @@ class Lines:
         if place.overlong:
             place.overlong = False
             begin = data.find(b"\n") + 1
-        return values(data[begin:end])
+        return data[begin:end]
 
     def _pass(self, data: bytes) -> None:
         place = self.place
@@ -100,7 +99,7 @@ def _value(line: bytes) -> Any:
         return None
 
 
-def events_by_kind(found: Sequence[Any]) -> dict[str, list[dict[str, Any]]]:
+def events_by_kind(found: list[Any]) -> dict[str, list[dict[str, Any]]]:
     """The events among JSON values by kind; what lacks a kind or a `seq` is none."""
     kinds: dict[str, list[dict[str, Any]]] = {}
     for event in found:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+Column = NDArray[np.float64]
 
 WIDEST = 512
 MOST_NUMBERS = 1 << 26
@@ -153,9 +154,14 @@ def numbers(values: Sequence[Any], kind: type[np.floating[Any]] = np.float64) ->
                 array = np.array([number(value) for value in values], kind)
         else:
             array = np.array([number(value) for value in values], kind)
-    finite = np.isfinite(array)
-    if not finite.all():
-        array[~finite] = np.nan
+    return finite(array)
+
+
+def finite(array: Array) -> Array:
+    """The same array with NaN for whatever is not finite."""
+    good = np.isfinite(array)
+    if not good.all():
+        array[~good] = np.nan
     return array
 
 

@@ -1,0 +1,122 @@
+"""Train events of one shape, read by their numbers alone: the same as parsing each, or not at all."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.runs.column_alike import Shape, apart, floats
+from engine.runs.column_events import Gathered
+from engine.runs.files import to_json
+
+numbers = st.one_of(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.floats(-1e6, 1e6),
+    st.integers(-(2**53), 2**53),
+    st.sampled_from([0.1, -0.0, 1e-5, 1e300, 5e-324, 1795265620.9784613, 0.84442185152504812345]),
+)
+
+
+def lines_of(*events: object) -> bytes:
+    return b"".join(to_json(event) + b"\n" for event in events)
+
+
+def event(seq: int, **changes: object) -> dict[str, object]:
+    return {
+        "seq": seq,
+        "time": 1e9 + seq,
+        "kind": "train",
+        "outer_loss": 1 / seq,
+        "query_loss": [1.5, -2.5e-7],
+        "accuracy": [0.25, 0.5],
+        "meta_gradient_norms": [seq],
+        "step": seq,
+        "gradient_norm": 3,
+        "rates": {"outer": 1e-3},
+        **changes,
+    }
+
+
+@given(st.lists(numbers, min_size=1, max_size=30))
+def test_floats_are_those_that_python_reads(values: list[float]) -> None:
+    texts = [json.dumps(value).encode() for value in values] + [b"%.30f" % (1 / 3), b"1E5", b"00.5"]
+    found = floats(texts)
+    for text, value in zip(texts, found, strict=True):
+        assert math.isclose(float(text), value, rel_tol=1e-14, abs_tol=1e-14), text
+
+
+@pytest.mark.parametrize("text", [b"1.2.3", b"-", b".", b"1-2", b"--1", b"e", b"1e", b"", b"-.e", b"+-1"])
+def test_what_is_no_number_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match="convert"):
+        floats([b"1.5", text, b"2"])
+
+
+def test_events_of_one_shape_are_read_without_a_parse(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = lines_of(*(event(seq) for seq in range(1, 30)), {"seq": 30, "kind": "note", "text": "e"})
+    parsed, together = Gathered(), Gathered()
+    parsed._add_values([json.loads(line) for line in data.splitlines()])
+    assert len(apart(data)[0]) == 29
+    monkeypatch.setattr(together, "_add_train", lambda _: pytest.fail("parsed"))
+    together.add(data)
+    for name, column in parsed.train.columns().items():
+        np.testing.assert_allclose(together.train.columns()[name], column, rtol=1e-14, err_msg=name)
+        assert together.train.columns()[name].dtype == column.dtype
+    assert together.events == parsed.events == 30 and together.notes == parsed.notes
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"outer_loss": None},
+        {"accuracy": [0.5]},
+        {"accuracy": [0.5, 0.5, 0.5]},
+        {"accuracy": "0.5"},
+        {"step": 2.5},
+        {"step": -3},
+        {"seq": 10**30},
+        {"step": 10**400},
+        {"outer_loss": [1.0]},
+        {"rates": {"outer": 0.1, "inner": 0.2}},
+        {"kind": "train", "more": {"kind": "train"}},
+        {"note": 'a "kind": "train" of its own'},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("place", [0, 11, 19])
+def test_one_of_another_shape_is_read_all_the_same(odd: dict[str, object], place: int) -> None:
+    events = [event(seq) for seq in range(1, 21)]
+    events[place] |= odd
+    data = lines_of(*events)
+    parsed, together = Gathered(), Gathered()
+    parsed._add_values([json.loads(line) for line in data.splitlines()])
+    together.add(data)
+    assert parsed.train.count in (19, 20)
+    for name, column in parsed.train.columns().items():
+        np.testing.assert_allclose(together.train.columns()[name], column, rtol=1e-14, err_msg=name)
+
+
+def test_lines_that_are_no_json_are_not_taken_for_numbers() -> None:
+    lines = lines_of(*(event(seq) for seq in range(1, 21))).splitlines()
+    for broken in (b"0.25-1", b"1.2.3", b"", b"-", b"e"):
+        changed = [*lines[:5], lines[5].replace(b"0.25", broken), *lines[6:]]
+        gathered = Gathered()
+        gathered.add(b"\n".join(changed) + b"\n")
+        assert gathered.train.count == 19, broken
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"3",
+        b'{"kind": "train"',
+        b'{"kind": "train", "seq": 1, "step": true}',
+        b'{"kind": "train", "seq": 1, "step": 2, "step": 3}',
+        b'{"seq": 1, "step": 2, "kind": "note"}',
+    ],
+)
+def test_lines_without_a_shape(line: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Shape(line)
