@@ -15,6 +15,8 @@ SMALLEST = 1e-290
 _ENDS = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 _COUNTED = 20.0
 _MARGIN = 1e-9
+_FINEST = 1e-3
+"""A span below this share of the values is widened: its labels would need more digits than anyone reads."""
 
 
 def nice_range(low: float, high: float, unit: Unit = "number", log: bool = False) -> Range:
@@ -22,8 +24,9 @@ def nice_range(low: float, high: float, unit: Unit = "number", log: bool = False
     if log:
         return _log_range(low, high)
     share = unit == "percent" and low >= 0 and high <= 1
-    if high - low <= 1e-9 * max(abs(low), abs(high), 1e-280):
-        margin = abs(low) / 10 or 1.0
+    size = max(abs(low), abs(high))
+    if high - low <= max(_FINEST * size, 1e-290):
+        margin = size * (10 * _FINEST if high > low else 0.1) or 1.0
         low, high = low - margin, high + margin
     step = nice_step(high - low, 4)
     bottom = min(low, floor(low / step + _MARGIN) * step)

@@ -32,8 +32,8 @@ def by_column(column: Ints, y: Floats) -> Columns:
     column, y = column[finite], y[finite]
     if len(y) == 0:
         return Columns(column, y, y, y, y, run)
-    begins = np.flatnonzero(np.r_[True, (np.diff(column) != 0) | (np.diff(run) != 0)])
-    ends = np.r_[begins[1:], len(y)] - 1
+    begins = np.flatnonzero((np.diff(column, prepend=column[0] - 1) != 0) | (np.diff(run, prepend=-1) != 0))
+    ends = np.append(begins[1:], len(y)) - 1
     return Columns(
         column[begins],
         y[begins],

@@ -207,7 +207,8 @@ def _columns(canvas: Canvas, frame: Frame, x: Floats) -> Ints:
     """Columns of dots; what lies far outside is drawn nearer, where it stays outside."""
     width = 2 * canvas.width
     begin, end = frame.x
-    share = (x - begin) / (end - begin)
+    with np.errstate(over="ignore"):
+        share = (x - begin) / (end - begin)
     return _whole(np.clip(share * (width - 1), -1e6, 1e6))
 
 

@@ -68,7 +68,9 @@ def _written(value: float, step: float, narrow: bool) -> str:
     size = abs(value)
     if value == 0:
         return "0"
-    step = step or size
+    if step == 0:
+        text = f"{value:.9g}"
+        return text if "e" in text else f"{value:,.9g}"
     decimals = max(0, -floor(log10(step) + _NEARLY))
     if step == size and decimals == 0 and size < 1e3:
         return f"{value:.4g}"

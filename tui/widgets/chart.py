@@ -1,10 +1,11 @@
 """A chart of streaming curves."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import ClassVar
 
 import numpy as np
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import ComposeResult
@@ -92,6 +93,7 @@ class Chart(Widget, can_focus=True):
         self._sticky = StickyRange()
         self._grid = Grid.blank(0, 0)
         self._head = Strip([], 0)
+        self._head_cells: list[tuple[str, int]] = []
         self._styles_by_ink: dict[int, Style] = {}
         self._strips: dict[int, Strip] = {}
         self._possible: tuple[bool | None, ...] = ()
@@ -149,7 +151,8 @@ class Chart(Widget, can_focus=True):
             else rendering.chart(self._series, frame, look, *room)
         )
         before, self._grid = self._grid, grid
-        head_before, self._head = self._head, self._heading_strip(width)
+        head_before = self._head_cells
+        self._write_heading(width)
         if anew or before.codes.shape != grid.codes.shape:
             self._strips.clear()
             for tile in self.query_children(Tile):
@@ -158,9 +161,11 @@ class Chart(Widget, can_focus=True):
             self._refresh_changes(before, head_before)
         self._refresh_footer()
 
-    def _refresh_changes(self, before: Grid, head_before: Strip) -> None:
+    def _refresh_changes(self, before: Grid, head_before: list[tuple[str, int]]) -> None:
         changed = (before.codes != self._grid.codes) | (before.inks != self._grid.inks)
-        regions = [Region(0, 0, self.size.width, 1)] if head_before != self._head else []
+        heads = zip_longest(head_before, self._head_cells)
+        other = [column for column, (old, new) in enumerate(heads) if old != new]
+        regions = [Region(other[0], 0, other[-1] + 1 - other[0], 1)] if other else []
         for row in np.flatnonzero(changed.any(axis=1)).tolist():
             self._strips.pop(row + 1, None)
             columns = np.flatnonzero(changed[row])
@@ -202,20 +207,23 @@ class Chart(Widget, can_focus=True):
         runs = pairwise(edges)
         return Strip([Segment(text[a:b], self._style(int(inks[a]))) for a, b in runs if b > a], len(codes))
 
-    def _heading_strip(self, width: int) -> Strip:
+    def _write_heading(self, width: int) -> None:
         names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in self._series]
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
         remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
         pieces = heading(plain(self.title), names, remark, width)
-        title = Style(bold=True, reverse=self.has_focus)
-        return Strip(
-            [
-                Segment(text, self._style(PLAIN) + title if ink == TITLE else self._style(max(AXIS, 2 * ink)))
-                for text, ink in pieces
-            ],
-            width,
-        )
+        title = self._style(PLAIN) + Style(bold=True, reverse=self.has_focus)
+        styles = [title if ink == TITLE else self._style(max(AXIS, 2 * ink)) for _, ink in pieces]
+        segments = [Segment(text, style) for (text, _), style in zip(pieces, styles, strict=True)]
+        self._head = Strip(segments, width)
+        # A wide character fills two cells: the second holds nothing of its own.
+        self._head_cells = [
+            (character if cell == 0 else "", 1000 * self.has_focus + ink)
+            for text, ink in pieces
+            for character in text
+            for cell in range(cell_len(character))
+        ]
 
     def _is_smoothed(self) -> bool:
         return self.smoothable and self.smooth and any(smooth_of(one) is not None for one in self._series)

@@ -1,0 +1,387 @@
+"""Charts as drawn: dots, decimation, ticks, ranges, and whatever data they are given."""
+
+from itertools import pairwise
+from math import floor, inf, log10, nan
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tui.charts.axes import StickyRange, Window, nice_extent, nice_range, whole_extent
+from tui.charts.bars import bar, sparkline
+from tui.charts.canvas import Canvas, segments
+from tui.charts.decimation import by_column, smoothed
+from tui.charts.heading import heading
+from tui.charts.plot import Frame, ordered, smooth_of, x_extent, y_extent
+from tui.charts.rendering import Look, chart, plot, y_labels
+from tui.charts.series import Series
+from tui.charts.table import as_table
+from tui.charts.ticks import linear_ticks, log_ticks, nice_step, tick_labels, x_axis
+
+UNIT_FRAME = Frame((0.0, 1.0), (0.0, 1.0))
+
+
+def lines_of(codes: np.ndarray) -> list[str]:
+    return ["".join(map(chr, row)) for row in codes.tolist()]
+
+
+def dots_of(codes: np.ndarray) -> set[tuple[int, int]]:
+    """(column, row) of every braille dot, by Unicode's numbering of the eight dots of a cell."""
+    places = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3)]
+    return {
+        (2 * column + x, 4 * row + y)
+        for row, cells in enumerate(codes.tolist())
+        for column, code in enumerate(cells)
+        for bit, (x, y) in enumerate(places)
+        if 0x2800 < code <= 0x28FF and (code - 0x2800) >> bit & 1
+    }
+
+
+def series(x: object, y: object, **more: object) -> Series:
+    return ordered(Series("a", np.asarray(x, float), np.asarray(y, float), "#ffffff", **more))  # type: ignore[arg-type]
+
+
+def drawn(
+    *curves: Series, width: int = 10, height: int = 5, frame: Frame = UNIT_FRAME, **look: bool
+) -> np.ndarray:
+    return plot(curves, frame, Look(**look), width, height)[0]  # type: ignore[arg-type]
+
+
+# Dots
+
+
+def test_a_diagonal_is_one_dot_a_column() -> None:
+    codes = drawn(series([0, 1], [0, 1]), width=8, height=4)
+    assert dots_of(codes) == {(k, 15 - k) for k in range(16)}
+
+
+def test_a_level_line_is_one_row_and_a_steep_one_has_no_holes() -> None:
+    level = dots_of(drawn(series([0, 1], [0.5, 0.5])))
+    assert {row for _, row in level} == {10} and len(level) == 20
+    steep = dots_of(drawn(series([0.5, 0.51], [0, 1])))
+    assert {row for _, row in steep} == set(range(20)) and len(steep) == 20
+
+
+def test_segments_reach_both_ends_and_are_connected() -> None:
+    x, y = segments(*(np.array([v]) for v in (2, 9, 11, 3)))
+    assert (x[0], y[0], x[-1], y[-1]) == (2, 9, 11, 3)
+    assert max(np.abs(np.diff(x)).max(), np.abs(np.diff(y)).max()) == 1
+
+
+def test_a_gap_is_not_bridged() -> None:
+    codes = drawn(series([0, 0.2, 0.5, 0.8, 1], [0.5, 0.5, nan, 0.5, 0.5]))
+    columns = {column for column, _ in dots_of(codes)}
+    assert columns == {0, 1, 2, 3, 4, 15, 16, 17, 18, 19}
+
+
+def test_the_last_drawn_curve_colours_a_shared_cell_and_dots_of_both_stay() -> None:
+    flat, diagonal = series([0, 1], [0.5, 0.5]), series([0, 1], [0, 1])
+    codes, inks = plot([flat, diagonal], UNIT_FRAME, Look(), 10, 5)
+    assert dots_of(codes) == dots_of(drawn(flat)) | dots_of(drawn(diagonal))
+    assert {inks[4 - row, 2 * row] for row in range(5)} == {2}
+    assert inks[2, 0] == 0
+
+
+def test_the_shape_stands_at_the_last_value_and_gives_way_to_another() -> None:
+    one = series([0, 0.5, 1], [0, 0.5, nan], shape="◆")
+    assert lines_of(drawn(one, width=11))[2][5] == "◆"
+    level = [series([0, 1], [0.5, 0.5], shape=shape) for shape in "◆▲"]
+    assert lines_of(drawn(*level))[2].endswith("▲◆")
+
+
+def test_points_are_shapes_or_single_dots() -> None:
+    points = series([0, 0.5, 1], [0, nan, 1], kind="points", shape="●")
+    assert [row.count("●") for row in lines_of(drawn(points))] == [1, 0, 0, 0, 1]
+    assert dots_of(drawn(series([0, 1], [0, 1], kind="points"))) == {(0, 19), (19, 0)}
+
+
+def test_a_dashed_curve_has_gaps_whether_flat_or_steep() -> None:
+    flat, whole = dots_of(drawn(series([0, 1], [0.5, 0.5], dashed=True))), 20
+    assert whole / 2 <= len(flat) < whole
+    steep = dots_of(drawn(series([0.5, 0.501], [0, 1], dashed=True)))
+    assert whole / 2 <= len(steep) < whole
+
+
+def test_a_band_lies_between_its_edges_and_lightly() -> None:
+    x = np.linspace(0, 1, 5)
+    band = series(x, np.full(5, nan), low=np.full(5, 0.25), high=np.full(5, 0.75))
+    dots = dots_of(drawn(band, width=20, height=10))
+    rows = {row for _, row in dots}
+    assert min(rows) >= 0.25 * 39 - 1 and max(rows) <= 0.75 * 39 + 1
+    assert 0.15 < len(dots) / (40 * 20) < 0.35
+
+
+def test_a_band_breaks_at_a_gap() -> None:
+    edge = np.array([0.2, 0.2, nan, 0.2, 0.2])
+    band = series([0, 0.2, 0.5, 0.8, 1], np.full(5, nan), low=edge, high=edge + 0.6)
+    columns = {column for column, _ in dots_of(drawn(band))}
+    assert not columns & set(range(6, 14)) and columns & set(range(5)) and columns & set(range(16, 20))
+
+
+def test_without_colour_every_curve_bears_its_shape_along_the_way() -> None:
+    curves = [series([0, 1], [y, y], shape=shape) for y, shape in ((0.2, "◆"), (0.8, "▲"))]
+    bare = "".join(lines_of(drawn(*curves, width=60)))
+    marked = "".join(lines_of(drawn(*curves, width=60, marks_along=True)))
+    assert (bare.count("◆"), bare.count("▲")) == (1, 1)
+    assert marked.count("◆") >= 4 and marked.count("▲") >= 4
+
+
+# Decimation and smoothing
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6) | st.just(nan), min_size=1, max_size=300),
+    st.integers(1, 20),
+)
+def test_decimation_loses_no_extremum(values: list[float], columns: int) -> None:
+    y = np.array(values)
+    column = np.arange(len(y)) * columns // len(y)
+    gathered = by_column(column, y)
+    for one in range(columns):
+        known = y[(column == one) & np.isfinite(y)]
+        here = gathered.column == one
+        assert here.any() == bool(len(known))
+        if len(known):
+            assert gathered.low[here].min() == known.min()
+            assert gathered.high[here].max() == known.max()
+            assert gathered.first[here][0] == known[0] and gathered.last[here][-1] == known[-1]
+
+
+def test_one_spike_among_many_points_is_drawn() -> None:
+    y = np.zeros(50_000)
+    y[31_234] = 1.0
+    codes = drawn(series(np.linspace(0, 1, len(y)), y), width=40, height=10)
+    assert (round(31_234 / 49_999 * 79), 0) in dots_of(codes)
+
+
+@given(
+    st.lists(st.floats(-100, 100) | st.just(nan), min_size=1, max_size=400), st.sampled_from([1.0, 4.0, 32.0])
+)
+def test_the_running_mean_is_that_of_the_plain_recursion(values: list[float], memory: float) -> None:
+    total = weight = 0.0
+    keep = np.exp(-1 / memory)
+    expected = []
+    for value in values:
+        total, weight = total * keep, weight * keep
+        if np.isfinite(value):
+            total, weight = total + value, weight + 1
+        expected.append(total / weight if np.isfinite(value) else nan)
+    np.testing.assert_allclose(smoothed(np.array(values), memory), expected, atol=1e-9)
+
+
+def test_few_points_are_not_smoothed() -> None:
+    assert smooth_of(series(range(10), range(10))) is None
+    assert smooth_of(series(range(100), range(100))) is not None
+
+
+# Ticks
+
+SPANS = st.tuples(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
+
+
+@given(SPANS, st.integers(1, 12))
+def test_ticks_are_multiples_of_1_2_or_5_inside_the_range(span: tuple[float, float], count: int) -> None:
+    low, high = span[0], span[0] + max(span[1], abs(span[0]) * 1e-6)
+    step = nice_step(high - low, count)
+    assert round(step / 10 ** floor(log10(step) + 1e-9)) in (1, 2, 5)
+    ticks = linear_ticks(low, high, count)
+    assert len(ticks) <= count + 1
+    assert all(low <= tick <= high for tick in ticks)
+    inner = ticks[1:-1]
+    assert all(abs(tick / step - round(tick / step)) < 1e-3 for tick in inner)
+
+
+@given(st.floats(1e-12, 1e9), st.floats(1.5, 1e12), st.integers(2, 8))
+def test_log_ticks_are_inside_and_rising(low: float, ratio: float, count: int) -> None:
+    ticks = log_ticks(low, low * ratio, count)
+    assert all(low <= tick <= low * ratio for tick in ticks)
+    assert all(a < b for a, b in pairwise(ticks))
+    assert len(ticks) <= count + 2
+
+
+def test_log_ticks_are_decades_with_2_and_5_where_there_is_room() -> None:
+    assert log_ticks(1e-3, 10.0, 5) == [1e-3, 1e-2, 1e-1, 1.0, 10.0]
+    assert log_ticks(0.1, 1.0, 5) == [0.1, 0.2, 0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit", "narrow", "labels"),
+    [
+        ([0.2, 0.4, 1.0], "percent", False, ["20", "40", "100"]),
+        ([0.945, 0.95], "percent", False, ["94.5", "95.0"]),
+        ([0, 0.5, 1.0], "loss", False, ["0", "0.5", "1.0"]),
+        ([0, 1000, 2000], "number", False, ["0", "1,000", "2,000"]),
+        ([0, 1000, 2000], "number", True, ["0", "1k", "2k"]),
+        ([0, 500, 1000, 1500], "number", True, ["0", "500", "1.0k", "1.5k"]),
+        ([0, 2e6, 4e6], "number", False, ["0", "2M", "4M"]),
+        ([0, 1e-5, 2e-5], "error", False, ["0", "1e-5", "2e-5"]),
+        ([3], "number", False, ["3"]),
+        ([-2, 0, 2], "number", False, ["-2", "0", "2"]),
+    ],
+)
+def test_labels(values: list[float], unit: str, narrow: bool, labels: list[str]) -> None:
+    assert tick_labels(values, unit, narrow=narrow) == labels  # type: ignore[arg-type]
+
+
+@given(SPANS, st.integers(4, 200), st.sampled_from(["", "iterations"]))
+def test_the_x_axis_fills_its_width_and_its_labels_never_touch(
+    span: tuple[float, float], width: int, name: str
+) -> None:
+    low, high = span[0], span[0] + max(span[1], abs(span[0]) * 1e-6)
+    axis = x_axis(low, high, width, name)
+    assert len(axis) == width
+    labels = [part for part in axis.replace(name or "─", "─").split("─") if part.strip()]
+    assert all(len(label.split()) == 1 for label in labels)
+    bounds = (low - (high - low), high + (high - low))
+    for label in labels:
+        number = label.strip().replace(",", "")
+        size = {"k": 1e3, "M": 1e6, "G": 1e9}.get(number[-1])
+        value = float(number[:-1]) * size if size else float(number)
+        assert bounds[0] <= value <= bounds[1]
+
+
+def test_an_x_axis_reads_as_in_the_sketch() -> None:
+    assert x_axis(0, 5000, 60, "its").startswith("0───")
+    assert "1,000" in x_axis(0, 5000, 60, "its") and x_axis(0, 5000, 60, "its").endswith(" its")
+    assert "2k" in x_axis(0, 5000, 18)
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 60))
+def test_y_labels_stand_on_rows_of_their_own(low: float, span: float, height: int) -> None:
+    labels = y_labels(Frame((0, 1), nice_range(low, low + span)), "number", height)
+    rows = [row for row, _ in labels]
+    assert len(set(rows)) == len(rows) and all(0 <= row < height for row in rows)
+
+
+# Ranges
+
+
+@given(SPANS, st.booleans())
+def test_a_nice_range_holds_its_data(span: tuple[float, float], log: bool) -> None:
+    low, high = (abs(span[0]) + 1e-6, abs(span[0]) + span[1]) if log else (span[0], span[0] + span[1])
+    low, high = min(low, high), max(low, high)
+    bottom, top = nice_range(low, high, "number", log)
+    assert bottom <= low and high <= top and bottom < top
+
+
+def test_percent_stays_between_0_and_100_but_shows_what_lies_outside() -> None:
+    assert nice_range(0.2, 0.98, "percent") == (0.2, 1.0)
+    assert nice_range(1.0, 1.0, "percent")[1] == 1.0
+    assert nice_range(0.0, 0.0, "percent") == (0.0, 1.0)
+    bottom, top = nice_range(-0.3, 1.4, "percent")
+    assert bottom <= -0.3 and top >= 1.4
+
+
+def test_growing_data_move_the_x_axis_seldom() -> None:
+    ends = {nice_extent(1, step)[1] for step in range(50, 10_001, 50)}
+    assert len(ends) <= 30 and max(ends) == 10_000
+    assert nice_extent(0, 5) == (0, 5)
+    assert whole_extent((0, 100), (0, 5000)) == (0, 5000)
+    assert whole_extent((0, 6000), (0, 5000)) == (0, 6000)
+
+
+def test_a_sticky_range_stays_while_data_fill_it() -> None:
+    sticky = StickyRange()
+    first = sticky.around(0.1, 1.9, "loss", False)
+    assert sticky.around(0.3, 1.2, "loss", False) == first
+    assert sticky.around(0.3, 2.2, "loss", False) != first
+    assert sticky.around(0.30, 0.31, "loss", False)[1] < 0.5
+    assert sticky.around(0.30, 0.31, "loss", True)[0] > 0
+
+
+def test_the_window_zooms_pans_and_follows() -> None:
+    window, data = Window(), (0.0, 1000.0)
+    assert window.range((0, 1000), data) == (0, 1000)
+    window.quarter()
+    assert window.range((0, 1000), data) == (750, 1000)
+    assert window.range((0, 2000), (0.0, 2000.0)) == (1500, 2000)
+    window.pan(-1, data)
+    assert window.range((0, 1000), data) == (500, 750)
+    assert window.range((0, 2000), (0.0, 1000.0)) == (500, 750)
+    window.pan(5, data)
+    assert window.end is None
+    window.pan(-50, data)
+    assert window.range((0, 1000), data)[0] == 0
+    window.zoom(0.25, data)
+    assert not window.zoomed and window.range((0, 1000), data) == (0, 1000)
+
+
+# Heading, table, bars
+
+
+def test_a_heading_fills_its_width_and_counts_names_without_room() -> None:
+    names = [("◆", "maml"), ("▲", "fomaml"), ("┄", "pretrain")]
+    for width in range(1, 90):
+        text = "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", width))
+        assert len(text) == width
+    wide = "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 80))
+    assert wide.startswith("Outer loss  ◆ maml  ▲ fomaml  ┄ pretrain ") and wide.endswith("  95.1 ± 0.5")
+    assert "+3" in "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 30))
+
+
+def test_the_table_has_every_x_once_and_leaves_gaps_empty() -> None:
+    first = series([1, 2, 3], [0.1, nan, 0.3])
+    second = series([2, 3, 4], [5, 6, 7], low=[4, 5, 6], high=[6, 7, 8])
+    lines = [line.split("\t") for line in as_table([first, second], (1, 3), "step").split("\n")]
+    assert lines[0] == ["step", "a", "a", "a low", "a high"]
+    assert lines[1:] == [["1", "0.1", "", "", ""], ["2", "", "5", "4", "6"], ["3", "0.3", "6", "5", "7"]]
+
+
+def test_bars_and_sparklines() -> None:
+    assert bar(0.5, 4) == "██  " and bar(1.0, 3) == "███" and bar(7.0, 3) == "███"
+    assert bar(1 / 16, 2) == "▏ " and bar(1e-9, 2) == "▏ "
+    assert bar(0.0, 2) == bar(nan, 2) == bar(-1.0, 2) == "  " and bar(0.5, 0) == ""
+    assert sparkline([0, 1, 2, 3, 4, 5, 6, 7], 8) == "▁▂▃▄▅▆▇█"
+    assert sparkline([1, nan, 1], 5) == "▅ ▅" and sparkline([], 3) == "" and sparkline([1, 2], 0) == ""
+    assert sparkline([-1.7e308, 1.7e308], 2) == "▁█"
+
+
+# Whatever comes
+
+NUMBERS = st.floats(allow_nan=True, allow_infinity=True) | st.sampled_from(
+    [0.0, nan, inf, -inf, 1e308, 5e-324]
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS), max_size=30),
+    st.integers(1, 60),
+    st.integers(1, 20),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from(["line", "points"]),
+    st.sampled_from([1.0, 4.0, 4096.0]),
+)
+def test_nothing_that_is_drawn_fails(
+    rows: list[tuple[float, float, float, float]],
+    width: int,
+    height: int,
+    log: bool,
+    smooth: bool,
+    kind: str,
+    factor: float,
+) -> None:
+    table = np.array(rows, dtype=float).reshape(-1, 4)
+    one = series(
+        table[:, 0], table[:, 1], low=table[:, 2], high=table[:, 3], kind=kind, shape="◆", dashed=log
+    )
+    with np.errstate(all="ignore"):
+        data = x_extent([one])
+    if data is None:
+        return
+    x = Window(factor).range(whole_extent(data, None), data)
+    y = y_extent([one], x, log)
+    if y is None:
+        return
+    frame = Frame(x, StickyRange().around(*y, "loss", log), log)
+    grid = chart([one], frame, Look("loss", "iterations", smooth, True), width, height)
+    assert grid.codes.shape == grid.inks.shape == (height, width)
+
+
+def test_a_canvas_leaves_out_what_lies_outside() -> None:
+    canvas = Canvas(2, 1)
+    canvas.stamp(np.array([-1, 0, 4]), np.array([0, 9, 1]), 0)
+    canvas.mark(5, 0, "◆", 0)
+    assert lines_of(canvas.picture()[0]) == ["  "]
