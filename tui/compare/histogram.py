@@ -14,6 +14,7 @@ _UP = " ▁▂▃▄▅▆▇█"
 TAIL = 0.99
 """The share of episodes that the axis spans; the outermost bars hold those beyond it too."""
 SAME = 1e-9
+MOST_GRAINS = 400
 
 
 def shares(differences: Differences, higher_is_better: bool) -> tuple[float, float, float]:
@@ -44,13 +45,25 @@ def binned(differences: Differences, most: int) -> tuple[NDArray[np.int64], floa
     low, high = (float(np.quantile(finite, share)) for share in ((1 - TAIL) / 2, (1 + TAIL) / 2))
     low, high = min(low, 0.0), max(high, 0.0)
     number = max(1, min(most - 2, 2 * int(np.sqrt(finite.size)) + 1))
-    width = (high - low) / number
+    width = _whole_grains(finite, (high - low) / number)
     if not width > 0:
         return np.array([finite.size]), -1.0, 1.0
     places = np.rint(np.clip(finite, low, high) / width).astype(np.int64)
     first, last = round(low / width), round(high / width)
     counts = np.bincount(places - first, minlength=last - first + 1)
     return counts, (first - 0.5) * width, (last + 0.5) * width
+
+
+def _whole_grains(finite: Differences, width: float) -> float:
+    """The width, or the next multiple of the grain in which accuracies of few queries come.
+
+    Else every other bin of a fine histogram would be empty.
+    """
+    distinct = np.unique(np.round(finite, 6))
+    if not 2 <= distinct.size <= MOST_GRAINS:
+        return width
+    grain = float(np.diff(distinct).min())
+    return float(np.ceil(width / grain - SAME)) * grain
 
 
 def histogram_lines(differences: Differences, width: int, height: int, unit: str = "") -> list[str]:

@@ -1,0 +1,485 @@
+"""The compare screen: its arithmetic by hand, and its table, keys and charts with Textual's pilot."""
+
+import asyncio
+import csv
+import io
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
+from textual.pilot import Pilot
+
+from engine.runs import list_runs, processes
+from engine.runs.columns import History
+from engine.runs.standing import Standings
+from engine.statistics import mean_over_episodes
+from tui.app import Workbench
+from tui.compare.curves import step_series, training_seconds, validation_series
+from tui.compare.export import ExportScreen, write_new
+from tui.compare.histogram import binned, histogram_lines, shares, shares_text
+from tui.compare.remarks import against_published, episodes_needed, more_episodes, seeds_needed
+from tui.compare.view import View, next_baseline, view_of
+from tui.compare.widgets import Notes, ResultTable
+from tui.screens.compare import CompareScreen
+from tui.widgets.chart import Chart
+
+SIZES = ((80, 24), (120, 36), (200, 60))
+Look = Callable[[Workbench, Pilot[int]], Awaitable[None]]
+
+
+def view(runs: Path, baseline: str | None = None) -> View:
+    found = Standings().look(list_runs(runs))
+    assert found is not None
+    made = view_of(found, None, None, baseline)
+    assert made is not None
+    return made
+
+
+def shown(runs: Path, look: Look, size: tuple[int, int] = (120, 36)) -> None:
+    """Opens the compare screen, waits for its table, and lets `look` judge."""
+
+    async def go() -> None:
+        app = Workbench(runs, runs.parent / "data")
+        async with app.run_test(size=size) as pilot:
+            await pilot.press("3")
+            await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.view is not None)
+            await pilot.pause()
+            await look(app, pilot)
+
+    asyncio.run(go())
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool], looks: int = 400) -> None:
+    for _ in range(looks):
+        if true():
+            return
+        await pilot.pause(0.025)
+    raise AssertionError("waited in vain")
+
+
+def text_of(app: Workbench) -> str:
+    """Everything on the screen, as a reader sees it."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def table_of(app: Workbench) -> list[list[str]]:
+    table = app.screen.query_one(ResultTable)
+    return [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """maml ahead of anil ahead of pretrain, boil untested."""
+    folder = tmp_path / "runs"
+    run_with_result(folder, "maml", 0.9)
+    run_with_result(folder, "anil", 0.8, values_seed=1)
+    run_with_result(folder, "pretrain", 0.7, values_seed=2)
+    finished_run(folder, "boil")
+    return folder
+
+
+# Arithmetic
+
+
+def test_the_episodes_that_would_decide_are_those_at_which_the_interval_ends_at_zero():
+    """Against an independent search: the first n at which 1.96 · sd / √n is no more than |mean|."""
+    for number in range(20):
+        values = np.random.default_rng(number).normal(0.3, 8, 600)
+        found = mean_over_episodes(values)
+        difference = {"mean": found.mean, "ci95": found.ci95, "over": "episodes"}
+        deviation = float(np.sqrt(((values - values.mean()) ** 2).sum() / 599))
+        candidates = np.arange(1, 2_000_000)
+        decided = 1.96 * deviation / np.sqrt(candidates) <= abs(values.mean())
+        expected = int(candidates[decided.argmax()]) if decided.any() else None
+        said = episodes_needed(difference, 600)
+        if expected is not None and expected < 999_000:
+            assert said is not None and abs(said - expected) <= 1
+
+
+def test_no_number_of_episodes_is_promised_where_none_is_known():
+    assert episodes_needed({"mean": 0.0, "ci95": 1.0, "over": "episodes"}, 600) is None
+    assert episodes_needed({"mean": 1e-9, "ci95": 1.0, "over": "episodes"}, 600) is None
+    assert episodes_needed({"mean": 0.1, "ci95": 1.0, "over": "seeds"}, 600) is None
+
+
+def test_seeds_that_would_decide():
+    """Three seeds, deviation 1, mean 0.8: t for n - 1 degrees of freedom over √n falls below 0.8 at n = 9."""
+    difference = {"mean": 0.8, "ci95": 4.303 / 3**0.5, "over": "seeds"}
+    assert seeds_needed(difference, 3) == 9
+    assert seeds_needed({"mean": 1.0, "ci95": 2.0, "over": "episodes"}, 3) is None
+
+
+@pytest.mark.parametrize(
+    ("mean", "said"), [(98.0, "below"), (98.3, "within"), (99.1, "within"), (99.3, "above")]
+)
+def test_beside_the_published_figure_both_intervals_count(mean, said):
+    row = {"after": {"mean": mean, "ci95": 0.3}, "published": {"value": 98.7, "ci95": 0.4}}
+    assert against_published(row) == said
+
+
+def test_shares_of_episodes():
+    differences = np.array([2.0, 1.0, 0.0, 1e-13, -1.0, np.nan])
+    assert shares(differences, True) == pytest.approx((40, 40, 20))
+    assert shares(differences, False) == pytest.approx((20, 40, 40))
+    assert shares_text("maml", differences, True) == "maml better in 40 %, equal in 40 %, worse in 20 %"
+    assert shares(np.array([]), True) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "differences",
+    [
+        np.zeros(50),
+        np.array([3.0]),
+        np.array([np.nan, np.nan]),
+        np.array([]),
+        np.random.default_rng(0).normal(5, 1, 600),
+        np.round(np.random.default_rng(0).normal(0, 5, 600) * 0.75) / 0.75,
+        np.array([1e300, -1e300, 0.0]),
+        np.array([1e-300, 0.0]),
+    ],
+)
+@pytest.mark.parametrize("width", [12, 40, 120])
+def test_every_episode_is_in_a_bin_and_bars_fit(differences, width):
+    counts, low, high = binned(differences, width)
+    assert counts.sum() == np.isfinite(differences).sum() and counts.size <= width and low < 0 < high
+    lines = histogram_lines(differences, width, 5, "points")
+    assert len(lines) == 6 and all(len(line) <= width for line in lines)
+
+
+def test_equal_episodes_have_the_bin_round_zero():
+    counts, low, high = binned(np.array([0.0] * 30 + [4.0] * 10 + [-4.0] * 10), 41)
+    edges = np.linspace(low, high, counts.size + 1)
+    middle = int(np.searchsorted(edges, 0.0)) - 1
+    assert counts[middle] == 30 and edges[middle] == pytest.approx(-edges[middle + 1])
+
+
+def test_pauses_are_no_training_time():
+    times = np.array([0.0, 10, 20, 30, 5030, 5040, 5050])
+    assert training_seconds(times, np.array([20.0, 5050])) == pytest.approx([20, 60])
+
+
+# Views and curves
+
+
+def test_the_curve_against_steps_has_a_mean_and_an_interval_for_each(runs):
+    series, label = step_series(view(runs))
+    maml = next(one for one in series if one.name == "maml")
+    values = np.array(accuracies(0.9))
+    assert label == "steps" and list(maml.x) == [0, 1, 2, 3, 4, 5]
+    assert maml.y == pytest.approx(values.mean(axis=0))
+    half_width = 1.96 * values.std(axis=0, ddof=1) / 60**0.5
+    assert maml.low is not None and maml.y - maml.low == pytest.approx(half_width)
+
+
+def test_many_steps_are_drawn_on_a_log_axis(tmp_path):
+    run = finished_run(tmp_path, "maml")
+    add_result(run, accuracies(0.9, steps=30))
+    series, label = step_series(view(tmp_path))
+    assert "log" in label and series[0].x[-1] == pytest.approx(np.log10(31))
+
+
+def test_two_rows_of_one_algorithm_are_told_apart(tmp_path):
+    run_with_result(tmp_path, "maml", 0.9)
+    run_with_result(tmp_path, "maml", 0.8, settings=["adaptation.learning_rate=0.1"])
+    assert [one.dashed for one in step_series(view(tmp_path))[0]] == [False, True]
+
+
+def test_validation_against_time_and_tasks(runs):
+    made = view(runs)
+    run_id = made.row("maml")["runs"][0]
+    history = History(
+        train_time=np.array([100.0, 160, 220]),
+        validation_step=np.array([100.0, 200]),
+        validation_time=np.array([160.0, 220]),
+        validation_steps=(0, 5),
+        validation=np.array([[0.2, 0.7], [0.2, 0.8]]),
+        validation_ci95=np.array([0.01, 0.01]),
+    )
+    (timed,) = validation_series(made, {run_id: history}, "time")
+    assert list(timed.x) == [1.0, 2.0] and list(timed.y) == [0.7, 0.8]
+    (by_tasks,) = validation_series(made, {run_id: history}, "tasks")
+    assert by_tasks.x == pytest.approx(np.array([100, 200]) * made.standing.tasks_each["maml"] / 1000)
+    assert validation_series(made, {run_id: History()}, "time") == []
+
+
+def test_baselines_come_round_again(runs):
+    made, seen = view(runs), []
+    for _ in range(4):
+        seen.append(made.baseline)
+        made = view(runs, next_baseline(made))
+    assert seen[0] == "pretrain" and set(seen) == {"pretrain", "maml", "anil", None}
+    assert made.baseline == "pretrain"
+
+
+def test_more_episodes_are_what_would_decide_else_twice_as_many(tmp_path):
+    run_with_result(tmp_path, "maml", 0.703, episodes=200)
+    run_with_result(tmp_path, "pretrain", 0.70, episodes=200, values_seed=1)
+    made = view(tmp_path)
+    row = made.row("maml")
+    needed = episodes_needed(row["vs_baseline"], 200)
+    asked = more_episodes(made, row)
+    assert asked is not None and needed is not None and asked >= min(needed, 20_000)
+    assert more_episodes(made, made.row("pretrain")) == 400
+
+
+# The screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_table_says_what_is_better_and_what_is_not_tested(runs, size):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        lines = {line[0].split(" ", 1)[1]: line for line in table_of(app)}
+        assert list(lines) == ["maml", "anil", "boil", "pretrain"]
+        expected = app.screen.view.row("maml")["after"]["mean"]
+        assert lines["maml"][2].startswith(f"{expected:.1f} ± ") and lines["maml"][2].endswith("(5)")
+        assert "better" in lines["maml"][3] and lines["pretrain"][3] == "baseline"
+        assert lines["boil"][2] == "not tested yet"
+        text = text_of(app)
+        assert TASK in text and "maml" in text and "Accuracy against inner steps" in text
+        notes = app.screen.query_one(Notes)
+        notes.focus()
+        await pilot.pause()
+        await pilot.pause()
+        assert "Protocol: split standard" in text_of(app)
+        assert f"{60} test episodes" in " ".join(text.split())
+
+    shown(runs, look, size)
+
+
+def test_a_small_terminal_scrolls_to_every_column_and_panel(runs):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        assert "tasks seen" not in text_of(app)
+        await pilot.press(*["right"] * 60)
+        await pilot.pause(0.3)
+        text = text_of(app)
+        assert "seeds" in text and "maml" in text
+        await pilot.press("tab", "tab")
+        await pilot.pause(0.3)
+        assert "better in" in text_of(app)
+
+    shown(runs, look, (80, 24))
+
+
+def test_the_histogram_follows_the_cursor(runs):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        assert "maml better in" in text_of(app)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "anil better in" in text_of(app)
+        await pilot.press("down")
+        await pilot.pause()
+        assert "boil and pretrain have no" in text_of(app)
+
+    shown(runs, look)
+
+
+def test_another_baseline_and_another_table(runs):
+    other = finished_run(runs, "maml", task="sine-10shot")
+    add_result(other, [[3.0, 0.1 + number / 100] for number in range(30)])
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen = app.screen
+        assert isinstance(screen, CompareScreen)
+        first = screen.view.table["task"]
+        await pilot.press("right_square_bracket")
+        await until(pilot, lambda: screen.view.table["task"] != first)
+        await pilot.press("left_square_bracket")
+        await until(pilot, lambda: screen.view.table["task"] == first)
+        if first != TASK:
+            await pilot.press("right_square_bracket")
+            await until(pilot, lambda: screen.view.table["task"] == TASK)
+        before = screen.view.baseline
+        await pilot.press("b")
+        await until(pilot, lambda: screen.view.baseline != before)
+        assert "mean squared error" not in text_of(app)
+
+    shown(runs, look)
+
+
+def test_curves_by_time_ask_for_the_histories_and_by_steps_do_not(runs, monkeypatch):
+    asked: list[list[str]] = []
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        monkeypatch.setattr(app.reader, "watch", lambda wanted: asked.append(list(wanted)))
+        await pilot.press("i")
+        assert not asked
+        await pilot.press("t")
+        await pilot.pause()
+        maml = app.screen.view.row("maml")["runs"][0]
+        assert maml in asked[-1]
+        assert "training time" in app.screen.query_one(Chart).title
+        await pilot.press("n")
+        await pilot.pause()
+        assert "tasks seen" in app.screen.query_one(Chart).title
+
+    shown(runs, look)
+
+
+def test_enter_opens_the_episode_of_the_selected_run(runs):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        expected = app.screen.view.row("maml")["runs"][0]
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.current_mode == "episode" and app.run_in_focus == expected
+
+    shown(runs, look)
+
+
+def test_the_run_in_focus_chooses_the_table(runs):
+    other = run_with_result(runs, "maml", 0.9, task="omniglot-5way-1shot")
+    run_with_result(runs, "fomaml", 0.9)
+
+    async def go() -> None:
+        app = Workbench(runs, runs.parent)
+        async with app.run_test(size=(120, 36)) as pilot:
+            app.run_in_focus = other.id
+            await pilot.press("3")
+            await until(pilot, lambda: getattr(app.screen, "view", None) is not None)
+            assert app.screen.view.table["task"] == "omniglot-5way-1shot"
+
+    asyncio.run(go())
+
+
+def test_exports_are_what_the_command_line_prints(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        table = app.screen.view.table
+        for key, kind in (("m", "md"), ("v", "csv"), ("J", "json")):
+            await pilot.press(key)
+            await pilot.pause()
+            assert isinstance(app.screen, ExportScreen) and app.screen.kind == kind
+            text = app.screen.text
+            await pilot.press("y")
+            await pilot.pause()
+            assert app.clipboard == text
+            if kind == "json":
+                assert json.loads(text)["rows"][0]["label"] == table["rows"][0]["label"]
+            elif kind == "csv":
+                read = list(csv.DictReader(io.StringIO(text)))
+                assert float(read[0]["after"]) == pytest.approx(table["rows"][0]["after"]["mean"])
+            await pilot.press("w", "enter")
+            written = tmp_path / f"{TASK}.{kind}"
+            await until(pilot, written.exists)
+            assert written.read_text() == text + "\n"
+            assert isinstance(app.screen, CompareScreen)
+        await pilot.press("m", "w", "escape", "escape")
+        await pilot.pause()
+        assert isinstance(app.screen, CompareScreen)
+
+    shown(runs, look)
+
+
+def test_a_file_that_is_there_is_never_overwritten(tmp_path):
+    from engine.errors import RequestError
+
+    path = tmp_path / "table.md"
+    path.write_text("mine")
+    with pytest.raises(RequestError, match="is there already"):
+        write_new(path, "other")
+    assert path.read_text() == "mine"
+    with pytest.raises(RequestError, match="cannot write"):
+        write_new(tmp_path / "none" / "table.md", "x")
+
+
+def test_y_copies_the_table_as_markdown(runs):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        await pilot.press("y")
+        await pilot.pause()
+        assert app.clipboard.startswith(f"**{TASK}")
+
+    shown(runs, look)
+
+
+def test_new_results_come_by_themselves(runs):
+    boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        assert app.screen.view.row("boil")["after"] is None
+        add_result(boil, accuracies(0.75))
+        await until(pilot, lambda: app.screen.view.row("boil")["after"] is not None)
+
+    shown(runs, look)
+
+
+def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatch):
+    """With the stand-in worker, whose protocol has fewer keys than a real one's: the results are its own."""
+    worker = Path(__file__).with_name("standin_worker.py")
+    monkeypatch.setattr(
+        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
+    )
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen: Any = app.screen
+        assert screen.check_action("stop_tests", ()) is None
+        await pilot.press("e")
+        await pilot.pause()
+        assert screen.check_action("test", ()) is None
+        boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
+        await until(pilot, lambda: any(boil.results.glob("*.json")) and screen._round is None, 800)
+        assert screen.check_action("test", ()) is True
+        assert all(len(list(each.run.results.glob("*.json"))) == 1 for each in list_runs(runs))
+
+    shown(runs, look)
+
+
+def test_an_empty_folder_says_what_to_do(tmp_path):
+    async def go() -> None:
+        app = Workbench(tmp_path / "none", tmp_path)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("3")
+            await until(pilot, lambda: "nothing to compare yet" in text_of(app))
+            await pilot.press("b", "e", "m", "v", "J", "x", "enter", "t", "n", "i", "right_square_bracket")
+            await pilot.pause()
+            assert isinstance(app.screen, CompareScreen)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_hostile_names_and_numbers_break_nothing(tmp_path, size):
+    run = finished_run(tmp_path, "maml")
+    add_result(run, accuracies(0.9))
+    add_result(run, accuracies(0.9), "b" * 16, algorithm="[red]evil[/] \x1b[31m\n\u202e" + "x" * 300)
+    add_result(run, [[None, 1e308, 0.1]] * 60, "c" * 16, algorithm="[@click=app.quit()]q[/]")
+    pretrain = run_with_result(tmp_path, "pretrain", 0.7)
+    add_result(pretrain, [[None] * 3] * 60, "d" * 16, algorithm="nothing finite")
+    add_result(pretrain, accuracies(0.7), "e" * 16, protocol={"ways": ["x"]} | {"[b]": "[red]"})
+    status = json.loads(run.status_path.read_text())
+    run.status_path.write_text(json.dumps(status | {"seconds": "soon"}))
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "status.json").write_text('{"state": "fin')
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        text = text_of(app)
+        assert "\x1b" not in text and "\u202e" not in text and "[red]evil" in text
+        for keys in (["down"] * 4, ["b"] * 5, ["right_square_bracket"] * 3, ["t", "n", "i"]):
+            await pilot.press(*keys)
+            await pilot.pause(0.1)
+        await pilot.press("m")
+        await pilot.pause()
+        assert isinstance(app.screen, ExportScreen)
+        await pilot.press("escape")
+
+    shown(tmp_path, look, size)
+
+
+def test_what_is_undecided_says_how_many_episodes_would_decide(tmp_path):
+    shape = protocol_of("accuracy", 300)
+    for algorithm, number in (("maml", 0), ("pretrain", 5)):
+        run = finished_run(tmp_path, algorithm)
+        add_result(run, accuracies(0.8, 300, seed=number), protocol=shape)
+    made = view(tmp_path)
+    row = made.row("maml")
+    assert row["vs_baseline"]["ci95"] >= abs(row["vs_baseline"]["mean"])
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        text = " ".join(text_of(app).split())
+        assert "undecided ¹" in text and "¹ 300 episodes cannot tell these apart; about " in text
+
+    shown(tmp_path, look)
