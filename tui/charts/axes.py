@@ -21,8 +21,11 @@ _FINEST = 1e-3
 
 def nice_range(low: float, high: float, unit: Unit = "number", log: bool = False) -> Range:
     """The smallest range between round numbers that holds `low` to `high`; never empty."""
-    if log:
+    if log and high > 3 * low:
         return _log_range(low, high)
+    if log:
+        bottom, top = nice_range(low, high)
+        return (bottom, top) if bottom > low / 3 else _log_range(low, high)
     share = unit == "percent" and low >= 0 and high <= 1
     size = max(abs(low), abs(high))
     if high - low <= max(_FINEST * size, 1e-290):

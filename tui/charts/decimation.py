@@ -54,9 +54,10 @@ def smoothed(y: Floats, memory: float) -> Floats:
     sums, weights = np.empty(len(y)), np.empty(len(y))
     # A running sum of growing weights replaces the recursion, in blocks so short that nothing overflows.
     block = max(1, int(60 * memory))
+    growths = np.exp(np.arange(1, min(block, len(y)) + 1) / memory)
     for begin in range(0, len(y), block):
         part = slice(begin, begin + block)
-        growth = np.exp(np.arange(1, len(y[part]) + 1) / memory)
+        growth = growths[: len(y[part])]
         values = np.where(known[part], y[part], 0.0)
         sums[part] = (total + np.cumsum(values * growth)) / growth
         weights[part] = (weight + np.cumsum(known[part] * growth)) / growth

@@ -51,23 +51,30 @@ def ordered(series: Series) -> Series:
     return replace(series, x=arrays[0], y=arrays[1], low=low, high=high)
 
 
-def smooth_of(series: Series) -> Series | None:
-    """The curve of running means; None where points are few, or it is no line, or has its own band.
+def can_smooth(series: Series) -> bool:
+    """Whether a running mean says more: not of few points, nor of what is no line or has its own band."""
+    return series.kind == "line" and series.low is None and len(series.y) >= _SMOOTHED_FROM
+
+
+def running_mean(series: Series) -> Series:
+    """The curve of running means.
 
     The memory is a 64th of the points, in powers of two, so that it changes seldom while points arrive.
     """
     count = len(series.y)
-    if series.kind != "line" or series.low is not None or count < _SMOOTHED_FROM:
-        return None
     memory = 2.0 ** max(2, int(np.log2(count / 64)) if count > 64 else 0)
     return replace(series, y=smoothed(np.where(np.abs(series.y) <= LARGEST, series.y, np.nan), memory))
 
 
 def x_extent(curves: Iterable[Series]) -> Range | None:
     """From the first to the last x with a value; None if there is none."""
-    known = [curve.x[np.isfinite(curve.y)] for curve in curves]
-    known = [x for x in known if len(x)]
-    return (min(float(x[0]) for x in known), max(float(x[-1]) for x in known)) if known else None
+    firsts, lasts = [], []
+    for curve in curves:
+        known = np.isfinite(curve.y)
+        if known.any():
+            firsts.append(float(curve.x[known.argmax()]))
+            lasts.append(float(curve.x[len(known) - 1 - known[::-1].argmax()]))
+    return (min(firsts), max(lasts)) if firsts else None
 
 
 def y_extent(curves: Iterable[Series], x: Range, log: bool) -> Range | None:
@@ -219,7 +226,9 @@ def _rows(canvas: Canvas, frame: Frame, y: Floats) -> Floats:
     y = values(y, frame.log)
     if frame.log:
         y, bottom, top = np.log10(y), np.log10(bottom), np.log10(top)
-    return np.clip((top - y) / (top - bottom) * (height - 1), -height, 2 * height)
+    with np.errstate(over="ignore"):
+        share = (top - y) / (top - bottom)
+    return np.clip(share * (height - 1), -height, 2 * height)
 
 
 def _filled(column: Ints, edge: Floats, inside: NDArray[np.bool_], pick: np.ufunc, width: int) -> Floats:
@@ -248,9 +257,8 @@ def _whole(numbers: Floats | Ints) -> Ints:
 
 def layers(curves: Sequence[Series], smooth: bool) -> Iterator[tuple[int, Series, bool]]:
     """What is drawn in which order: (index of the curve, the curve, whether it is only the raw one)."""
-    smoothings = [smooth_of(curve) if smooth else None for curve in curves]
-    for index, (curve, smoothing) in enumerate(zip(curves, smoothings, strict=True)):
-        if smoothing is not None:
+    for index, curve in enumerate(curves):
+        if smooth and can_smooth(curve):
             yield index, curve, True
-    for index, (curve, smoothing) in enumerate(zip(curves, smoothings, strict=True)):
-        yield index, smoothing or curve, False
+    for index, curve in enumerate(curves):
+        yield index, running_mean(curve) if smooth and can_smooth(curve) else curve, False

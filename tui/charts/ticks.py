@@ -1,6 +1,7 @@
 """Round numbers along an axis, and how they are written."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 from typing import Literal
@@ -101,6 +102,7 @@ def fit_labels(
     return placed
 
 
+@lru_cache(maxsize=64)
 def x_axis(low: float, high: float, width: int, name: str = "") -> str:
     """The line under a chart, `width` cells from `low` to `high`: `0────1,000────2,000 its`."""
     name = f" {name}" if name and len(name) + 12 <= width else ""

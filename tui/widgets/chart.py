@@ -18,7 +18,7 @@ from textual.widget import Widget
 from tui.charts import rendering
 from tui.charts.axes import Range, StickyRange, Window, whole_extent
 from tui.charts.heading import TITLE, heading
-from tui.charts.plot import Frame, ordered, smooth_of, values, x_extent, y_extent
+from tui.charts.plot import Frame, can_smooth, ordered, x_extent, y_extent
 from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
 from tui.charts.table import as_table
@@ -226,7 +226,7 @@ class Chart(Widget, can_focus=True):
         ]
 
     def _is_smoothed(self) -> bool:
-        return self.smoothable and self.smooth and any(smooth_of(one) is not None for one in self._series)
+        return self.smoothable and self.smooth and any(can_smooth(one) for one in self._series)
 
     def _style(self, ink: int) -> Style:
         if ink not in self._styles_by_ink:
@@ -280,7 +280,7 @@ class Chart(Widget, can_focus=True):
             "quarter": self._x_data() is not None,
             "whole": self.window.zoomed,
             "pan": self.window.zoomed,
-            "smooth": self.smoothable and any(smooth_of(one) is not None for one in self._series),
+            "smooth": self.smoothable and any(can_smooth(one) for one in self._series),
         }
         if action == "zoom":
             closer = isinstance(parameters[0], int | float) and parameters[0] > 1
@@ -327,7 +327,7 @@ class Chart(Widget, can_focus=True):
         return x_extent(self._series)
 
     def _has_positive(self) -> bool:
-        return any(bool(np.isfinite(values(one.y, log=True)).any()) for one in self._series)
+        return any(bool(np.any(one.y > 0)) for one in self._series)
 
     def _refresh_footer(self) -> None:
         """Tells the footer when a key became possible or impossible; it draws itself anew each time."""
