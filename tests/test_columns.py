@@ -216,7 +216,9 @@ def test_lines_that_are_no_events_are_passed_over(run: Run, monkeypatch: pytest.
     event = json.dumps({"seq": 4, "kind": "train", "step": 1, "outer_loss": 2.0}).encode()
     other = event.replace(b'"step": 1', b'"step": 2').replace(b"2.0", b"1e999")
     lines = [b"", b"garbage", b"\xff\xfe", b"[1]", b"3, 4", b'{"a":', b"[" * 900, b"x" * 9000, event]
-    lines += [b"\0" * 300, event[:20], b'"\xff"', b"9" * 5000, b"x" * 70_000, other, event[:30]]
+    lines += [b"\0" * 300, event[:20], b'"\xff"', b"9" * 5000, b"x" * 70_000, other]
+    # Two halves that a comma would join to one event of three steps.
+    lines += [b'{"seq": 7, "kind": "train", "step": 3, "x": [1', b"2]}", event[:30]]
     run.events_path.write_bytes(b"\n".join(lines))
     history = whole(run)
     assert history.train_step.tolist() == [1, 2]
