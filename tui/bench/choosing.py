@@ -16,6 +16,8 @@ from tui.marks import mark_of
 from tui.output import cells, pad, plain
 
 CHOSEN, FREE = "✔", " "
+NO_DATA = ("⇣", "no data")
+"""Short where there is no room."""
 
 
 class GroupedList(OptionList):
@@ -107,12 +109,12 @@ class TaskList(GroupedList):
 
     def _row(self, entry: TaskEntry, chosen: bool, width: int) -> Text:
         name = plain(entry.name)
-        word = {True: "", False: "no data", None: ""}[entry.present]
-        word = "cannot be used" if entry.problem else word
-        room = width - 4 - cells(word)
+        word = "cannot be used" if entry.problem else NO_DATA[1] if entry.present is False else ""
+        if word and cells(name) + cells(word) > width - 4:
+            word = NO_DATA[0] if entry.present is False else "✖"
         text = Text(f"{CHOSEN if chosen else FREE} ", no_wrap=True, overflow="ellipsis")
-        text.append(pad(name, room) if cells(name) <= room else name, style="bold" if chosen else "")
-        text.append(f" {word}" if cells(name) <= room else "", style="dim")
+        text.append(pad(name, width - 4 - cells(word)), style="bold" if chosen else "")
+        text.append(f" {word}", style="dim")
         return text
 
 
@@ -137,7 +139,7 @@ def about_task(entry: TaskEntry) -> Text:
         return Text(plain(entry.problem))
     text = Text(f"{entry.summary}\n" if entry.summary else "")
     if entry.present is False:
-        text.append(f"{entry.detail}\n", style="bold").append(entry.how)
+        text.append(f"{NO_DATA[0]} {entry.detail}\n", style="bold").append(entry.how)
     elif entry.detail:
         text.append("data ", style="dim").append(entry.detail)
     return text

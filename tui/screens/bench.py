@@ -151,8 +151,16 @@ class BenchScreen(ColumnScreen):
         self.workbench.run_in_focus = self._came_for = self._chosen_run = None
         self.choose.looking_at_tasks = False
         self._begun = self.workbench.begin(what, options)
+        self._wait_for_begin()
         self.go_to(WATCHING, None)
         self.refresh_picture()
+
+    def _wait_for_begin(self) -> None:
+        """Draws anew when the start has succeeded or failed: a failed one makes no new picture."""
+        if self._is_starting:
+            self.set_timer(0.2, self._wait_for_begin)
+        else:
+            self.refresh_picture()
 
     @property
     def _is_starting(self) -> bool:
