@@ -250,6 +250,7 @@ def test_an_x_axis_reads_as_in_the_sketch() -> None:
     assert x_axis(0, 5000, 60, "its").startswith("0───")
     assert "1,000" in x_axis(0, 5000, 60, "its") and x_axis(0, 5000, 60, "its").endswith(" its")
     assert "2k" in x_axis(0, 5000, 18)
+    assert "." in x_axis(0, 1, 60) and "." not in x_axis(0, 1, 60, counted=True)
 
 
 @settings(deadline=None)
@@ -284,6 +285,7 @@ def test_growing_data_move_the_x_axis_seldom() -> None:
     ends = {nice_extent(1, step)[1] for step in range(50, 10_001, 50)}
     assert len(ends) <= 30 and max(ends) == 10_000
     assert nice_extent(0, 5) == (0, 5)
+    assert nice_extent(500, 500) == (0, 500) and nice_extent(0, 0) == (0, 1)
     assert whole_extent((0, 100), (0, 5000)) == (0, 5000)
     assert whole_extent((0, 6000), (0, 5000)) == (0, 6000)
 
@@ -325,6 +327,12 @@ def test_a_heading_fills_its_width_and_counts_names_without_room() -> None:
     wide = "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 80))
     assert wide.startswith("Outer loss  ◆ maml  ▲ fomaml  ┄ pretrain ") and wide.endswith("  95.1 ± 0.5")
     assert "+3" in "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 30))
+
+
+def test_a_heading_may_put_names_before_everything() -> None:
+    names = [("◆", "maml"), ("┄", "pretrain")]
+    text = "".join(piece for piece, _ in heading("Validation accuracy", names, "95.1", 34, names_first=True))
+    assert "◆ maml  ┄ pretrain" in text and text.startswith("Validation") and len(text) == 34
 
 
 def test_the_table_has_every_x_once_and_leaves_gaps_empty() -> None:

@@ -58,11 +58,10 @@ def nice_extent(low: float, high: float) -> Range:
     Up to 20 it ends at the data: those are inner steps, not iterations.
     """
     span = high - low
-    if low >= 0 and low <= 0.25 * high:
+    if low >= 0 and (low <= 0.25 * high or span == 0):
         low, span = 0.0, high
     if span <= 0:
-        margin = max(0.5, abs(low) / 1000)
-        return low - margin, low + margin
+        return low, low + max(1.0, abs(low) / 1000)
     if span > _COUNTED:
         power = float(f"1e{floor(log10(span))}")
         span = next((end * power for end in _ENDS if end * power >= span * (1 - _MARGIN)), span)

@@ -10,13 +10,21 @@ Piece = tuple[str, int]
 TITLE, REMARK = -1, -2
 _SPACE = 2
 _SHORTEST_NAME = 4
+_SHORTEST_TITLE = 6
 
 
-def heading(title: str, names: Sequence[tuple[str, str]], remark: str, width: int) -> list[Piece]:
+def heading(
+    title: str, names: Sequence[tuple[str, str]], remark: str, width: int, *, names_first: bool = False
+) -> list[Piece]:
     """Pieces that fill `width` cells exactly. `names` are (shape, name); those without room are counted.
 
-    What gives way first: the names' ends, then names, then the remark, then the title's end.
+    What gives way first: the names' ends, then names, then the remark, then the title's end; with
+    `names_first` the remark, then the title's end, then the names.
     """
+    wanted = sum(_SPACE + cell_len(f"{shape} {name}") for shape, name in names)
+    if names_first and wanted + cell_len(title) + (_SPACE + cell_len(remark) if remark else 0) > width:
+        remark = ""
+        title = shortened(title, max(_SHORTEST_TITLE, width - wanted))
     title = shortened(title, width)
     remark_width = cell_len(remark) + _SPACE if remark else 0
     if remark_width + cell_len(title) > width:

@@ -77,6 +77,11 @@ def x_extent(curves: Iterable[Series]) -> Range | None:
     return (min(firsts), max(lasts)) if firsts else None
 
 
+def is_counted(curves: Iterable[Series]) -> bool:
+    """Whether every x is a whole number."""
+    return all(bool(np.all(curve.x == np.floor(curve.x))) for curve in curves)
+
+
 def y_extent(curves: Iterable[Series], x: Range, log: bool) -> Range | None:
     """From the lowest to the highest value (bands included) with x inside the range; None: no value."""
     lows, highs = [], []

@@ -49,6 +49,8 @@ class Look:
     x_label: str = ""
     smooth: bool = False
     marks_along: bool = False
+    counted: bool = False
+    """Whether x are whole numbers, such as steps."""
 
 
 def sentence(text: str, width: int, height: int) -> Grid:
@@ -76,7 +78,7 @@ def chart(curves: Sequence[Series], frame: Frame, look: Look, width: int, height
     if plot_height < height:
         if left:
             grid.write(height - 1, left - 1, "└", AXIS)
-        grid.write(height - 1, left, x_axis(*frame.x, plot_width, look.x_label), AXIS)
+        grid.write(height - 1, left, x_axis(*frame.x, plot_width, look.x_label, look.counted), AXIS)
     codes, inks = plot(curves, frame, look, plot_width, plot_height)
     grid.codes[:plot_height, left:] = codes
     grid.inks[:plot_height, left:] = inks

@@ -24,11 +24,11 @@ def nice_step(span: float, count: int) -> float:
     return float(f"1e{power + 1}")
 
 
-def linear_ticks(low: float, high: float, count: int) -> list[float]:
-    """Multiples of a nice step from `low` to `high`, at most `count` steps apart."""
+def linear_ticks(low: float, high: float, count: int, finest: float = 0.0) -> list[float]:
+    """Multiples of a nice step, at least `finest`, from `low` to `high`; at most `count` steps."""
     if not high > low:
         return [low]
-    step = nice_step(high - low, count)
+    step = max(finest, nice_step(high - low, count))
     first, last = ceil(low / step - _NEARLY), floor(high / step + _NEARLY)
     places = max(0, -floor(log10(step))) if step < 1 else 0
     values = [round(k * step, places) if places <= 300 else k * step for k in range(first, last + 1)]
@@ -103,8 +103,11 @@ def fit_labels(
 
 
 @lru_cache(maxsize=64)
-def x_axis(low: float, high: float, width: int, name: str = "") -> str:
-    """The line under a chart, `width` cells from `low` to `high`: `0────1,000────2,000 its`."""
+def x_axis(low: float, high: float, width: int, name: str = "", counted: bool = False) -> str:
+    """The line under a chart, `width` cells from `low` to `high`: `0────1,000────2,000 its`.
+
+    `counted`: x are whole numbers, and nothing is written between them.
+    """
     name = f" {name}" if name and len(name) + 12 <= width else ""
     room = width - len(name)
 
@@ -114,7 +117,7 @@ def x_axis(low: float, high: float, width: int, name: str = "") -> str:
     best: list[tuple[int, str]] = []
     for narrow in (False, True):
         for count in (*range(min(12, max(1, room // 5)), 4, -1), 4, 3, 2, 1):
-            ticks = linear_ticks(low, high, count)
+            ticks = linear_ticks(low, high, count, 1.0 if counted else 0.0)
             inside = [(t, c) for t, c in zip(ticks, centres(ticks), strict=True) if c < room]
             if not inside:
                 continue

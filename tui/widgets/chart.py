@@ -18,7 +18,7 @@ from textual.widget import Widget
 from tui.charts import rendering
 from tui.charts.axes import Range, StickyRange, Window, whole_extent
 from tui.charts.heading import TITLE, heading
-from tui.charts.plot import Frame, can_smooth, ordered, x_extent, y_extent
+from tui.charts.plot import Frame, can_smooth, is_counted, ordered, x_extent, y_extent
 from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
 from tui.charts.table import as_table
@@ -142,7 +142,13 @@ class Chart(Widget, can_focus=True):
         width, height = self.size
         if not width or not height:
             return
-        look = Look(self.unit, self.x_label, self.smoothable and self.smooth, self._without_colour())
+        look = Look(
+            self.unit,
+            self.x_label,
+            self.smoothable and self.smooth,
+            self._without_colour(),
+            is_counted(self._series),
+        )
         frame = self._frame()
         room = (width, max(0, height - 1))
         grid = (
@@ -212,7 +218,7 @@ class Chart(Widget, can_focus=True):
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
         remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
-        pieces = heading(plain(self.title), names, remark, width)
+        pieces = heading(plain(self.title), names, remark, width, names_first=self.has_focus)
         title = self._style(PLAIN) + Style(bold=True, reverse=self.has_focus)
         styles = [title if ink == TITLE else self._style(max(AXIS, 2 * ink)) for _, ink in pieces]
         segments = [Segment(text, style) for (text, _), style in zip(pieces, styles, strict=True)]
