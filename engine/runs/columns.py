@@ -71,7 +71,7 @@ class HistoryReader:
         self.run = run
         self._begun = False
         self._size, self._kept = -1, 0
-        self._place, self._gathered, self._history = Place(), Gathered(), History(progress=0.0)
+        self._place, self._gathered, self._history = Place(), Gathered(), History()
 
     def read(self, patience: float = 0.2) -> History:
         """Reads on for about `patience` seconds; the same object as before where nothing was added."""
@@ -111,7 +111,7 @@ class HistoryReader:
             self._keep()
 
     def _forget(self) -> None:
-        self._place, self._gathered, self._history = Place(), Gathered(), History(progress=0.0)
+        self._place, self._gathered, self._history = Place(), Gathered(), History()
         self._size, self._kept = -1, 0
 
     def _take_kept(self) -> None:
@@ -119,6 +119,7 @@ class HistoryReader:
         if kept is not None:
             self._place, self._gathered = kept
             self._kept = self._gathered.events
+            self._history = History(**self._gathered.fields())
 
     def _keep(self) -> None:
         """Keeps the columns once enough was added; of long histories seldom, since they are written whole."""
