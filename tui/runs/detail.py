@@ -18,6 +18,7 @@ from tui.views import value_text
 
 SPEC_LINES = ("task", "model", "adaptation", "outer", "training", "evaluation")
 LOG_END = 4096
+LARGEST = 1e15
 UNSET = ("none", "null")
 
 
@@ -95,7 +96,7 @@ def _under_way(summary: Summary, asked: Collection[str], at: str, ahead: int) ->
         after = f" behind {ahead} other{'s' if ahead > 1 else ''}" if ahead else ""
         return f"queued{after}: it starts when the device is free; x takes it out"
     left = seconds_left(status)
-    how_long = f", {duration(left)} left" if left is not None else ""
+    how_long = f", {duration(left)} left" if _sound(left) else ""
     return f"{plain(state_told(summary, ()))}{at}{how_long}; enter opens it, p pauses, x stops"
 
 
@@ -113,8 +114,8 @@ def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
     seconds = status.more.get("seconds")
     memory = status.more.get("memory_bytes")
     pace = speed(speed_of(status))
-    took = f"{duration(seconds)} of training" if isinstance(seconds, int | float) and seconds > 0 else ""
-    held = size(memory) if isinstance(memory, int | float) and memory > 0 else ""
+    took = f"{duration(seconds)} of training" if _sound(seconds) else ""
+    held = size(memory) if _sound(memory) else ""
     at = (status.best or {}).get("step")
     where = f" at iteration {count(at)}" if type(at) is int else ""
     lines = [
@@ -131,6 +132,11 @@ def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
         lines += list(filed.spec)
     lines.append(("folder", str(summary.run.path)))
     return [(name, plain(text)) for name, text in lines if text]
+
+
+def _sound(value: Any) -> bool:
+    """Whether a figure from a file is a number above zero that can be told."""
+    return isinstance(value, int | float) and 0 < value < LARGEST
 
 
 def _trains(summary: Summary) -> str:

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
-
-from tui.output import cells
 
 
 class Lines(ScrollView, can_focus=True):
@@ -36,9 +35,12 @@ class Lines(ScrollView, can_focus=True):
         same_start = grown >= 0 and list(lines[: len(self.lines)]) == list(self.lines)
         if same_start and grown == 0 and not to_end:
             return
+        fresh = lines[len(self.lines) :] if same_start else lines
+        width = max((cell_len(line) for line in fresh), default=0)
+        width = max(width, self.virtual_size.width) if same_start else width
         self.lines = lines
         self.here = self.here if same_start else None
-        self.virtual_size = Size(max((cells(line) for line in lines), default=0), len(lines))
+        self.virtual_size = Size(width, len(lines))
         self.refresh()
         if at_end:
             self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
@@ -60,7 +62,7 @@ class Lines(ScrollView, can_focus=True):
             index = (start + direction * distance) % total
             if self._has(self.lines[index]):
                 self.here = index
-                x = cells(self.lines[index][: self.lines[index].casefold().find(self.words)])
+                x = cell_len(self.lines[index][: self.lines[index].casefold().find(self.words)])
                 self.scroll_to_region(Region(x, index, max(1, len(self.words)), 1), animate=False)
                 self.refresh()
                 return True

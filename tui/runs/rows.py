@@ -30,8 +30,7 @@ FULL, EMPTY = "━", "─"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: least width in cells, the share of spare cells it takes, up to which width, and from which
-    width of the table on it is shown."""
+    """A column: its least and greatest width in cells, and from which width of the table on it is shown."""
 
     name: str
     heading: str
@@ -75,6 +74,8 @@ def layout(width: int) -> list[tuple[Column, int]]:
 
 def cut(text: str, width: int, right: bool = False) -> str:
     """The text in exactly that many cells, its end replaced by `…` where it is longer."""
+    if text.isascii() and len(text) <= width:
+        return text.rjust(width) if right else text.ljust(width)
     if cells(text) > width:
         while text and cells(text) > width - 1:
             text = text[:-1]
@@ -83,12 +84,12 @@ def cut(text: str, width: int, right: bool = False) -> str:
 
 
 def run_label(summary: Summary, width: int = 0) -> str:
-    """What names a run in little room: its own name, else the day and the end of its id."""
+    """What names a run in that room: its own name, else its id, or the day and the end of it."""
+    if summary.name:
+        return plain(summary.name)
     run_id = plain(summary.id)
     if cells(run_id) <= width:
         return run_id
-    if summary.name:
-        return plain(summary.name)
     parts = run_id.split("-")
     if len(parts) > 3 and len(parts[0]) == 8 and parts[0].isdigit():
         return f"{parts[0][4:]}-{parts[-1]}"
@@ -115,7 +116,9 @@ def state_told(summary: Summary, asked: Collection[str]) -> str:
 def fraction_of(summary: Summary) -> float | None:
     """How far the training is, 0 to 1; None where there is nothing to train."""
     status = summary.status
-    return min(1.0, status.step / status.steps) if status.steps else None
+    if not status.steps:
+        return None
+    return 1.0 if status.step >= status.steps else status.step / status.steps
 
 
 def row_cells(

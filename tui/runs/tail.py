@@ -46,36 +46,67 @@ class _PastView(RunView):
             self.train = dict(event)
 
 
-def read_log(run: Run, last_bytes: int = FIRST_BYTES) -> Tail:
-    """The end of log.txt. Raises nothing; never on the event loop."""
-    try:
-        with open_regular(run.log_path) as file:
-            end = file.seek(0, os.SEEK_END)
-            start = file.seek(max(0, end - last_bytes))
-            data = file.read(last_bytes)
-    except FileNotFoundError:
-        return Tail(fault="there is no log.txt")
-    except OSError as error:
-        return Tail(fault=f"log.txt cannot be read: {plain(error.strerror or str(error))}")
-    if start:
-        skipped = data.find(b"\n") + 1
-        start, data = start + skipped, data[skipped:]
-    return Tail(tuple(plain(line) for line in data.decode("utf-8", "replace").splitlines()), start)
+class LogTail:
+    """The end of log.txt, read on as it grows. Raises nothing; for one thread at a time, never the loop's."""
+
+    def __init__(self, run: Run, last_bytes: int = FIRST_BYTES) -> None:
+        self.run, self.last_bytes = run, last_bytes
+        self._lines: list[str] = []
+        self._start, self._offset, self._rest = 0, -1, b""
+
+    def read(self) -> Tail:
+        """All lines from the first one read on; an unfinished last line is one too."""
+        try:
+            with open_regular(self.run.log_path) as file:
+                end = file.seek(0, os.SEEK_END)
+                if self._offset < 0 or end < self._offset:
+                    self._begin(max(0, end - self.last_bytes))
+                file.seek(self._offset)
+                data = file.read(end - self._offset)
+        except FileNotFoundError:
+            return Tail(fault="there is no log.txt")
+        except OSError as error:
+            return Tail(fault=f"log.txt cannot be read: {plain(error.strerror or str(error))}")
+        if self._offset == self._start and self._start:  # the first line may have lost its beginning
+            skipped = data.find(b"\n") + 1
+            data, self._start = data[skipped:], self._start + skipped
+        self._offset = end
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        self._lines += [_decoded(line) for line in whole]
+        unfinished = [_decoded(self._rest)] if self._rest else []
+        return Tail((*self._lines, *unfinished), self._start)
+
+    def _begin(self, start: int) -> None:
+        self._lines, self._start, self._offset, self._rest = [], start, start, b""
 
 
-def read_event_lines(run: Run, last_bytes: int = FIRST_BYTES) -> Tail:
-    """The end of events.jsonl, a line for each event that says something. Raises nothing; off the loop."""
-    start = max(0, _size(run.events_path) - last_bytes)
-    events, _ = read_events(run.events_path, start)
-    if not events:
-        there = run.events_path.exists()
-        return Tail(fault="no event yet" if there else "there is no events.jsonl")
-    return Tail(tuple(event_lines(events, run)), start)
+class EventTail:
+    """The end of events.jsonl, a line for each event that says something, read on as it grows. As LogTail."""
+
+    def __init__(self, run: Run, last_bytes: int = FIRST_BYTES) -> None:
+        self.run, self.last_bytes = run, last_bytes
+        self._lines: list[str] = []
+        self._start, self._offset = 0, -1
+        self._view: _PastView | None = None
+
+    def read(self) -> Tail:
+        """All lines from the first one read on."""
+        end = _size(self.run.events_path)
+        if self._offset < 0 or end < self._offset:
+            self._start = self._offset = max(0, end - self.last_bytes)
+            self._lines = []
+        events, self._offset = read_events(self.run.events_path, self._offset)
+        if self._view is None:
+            self._view = _PastView(self.run, self.run.id, summarise(self.run).metric)
+        self._lines += event_lines(events, self._view)
+        if not self._lines:
+            there = self.run.events_path.exists()
+            return Tail(fault="no event yet" if there else "there is no events.jsonl")
+        return Tail(tuple(self._lines), self._start)
 
 
-def event_lines(events: Sequence[dict[str, Any]], run: Run) -> list[str]:
+def event_lines(events: Sequence[dict[str, Any]], view: _PastView) -> list[str]:
     """Each event with its time of day, as `kshot runs watch` words it; a broken one says so."""
-    view = _PastView(run, run.id, summarise(run).metric)
     lines = []
     for event in events:
         view.take(event)
@@ -94,6 +125,10 @@ def _time_of(event: Mapping[str, Any]) -> str:
         return time.strftime("%H:%M:%S", time.localtime(at)) if isinstance(at, int | float) else " " * 8
     except (OverflowError, ValueError, OSError):
         return " " * 8
+
+
+def _decoded(line: bytes) -> str:
+    return plain(line.rstrip(b"\r").decode("utf-8", "replace").replace("\t", "    "))
 
 
 def _size(path: Path) -> int:

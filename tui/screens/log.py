@@ -12,7 +12,7 @@ from engine.runs import Run
 from tui.keys import Key, place
 from tui.output import plain
 from tui.runs.lines import Lines
-from tui.runs.tail import FIRST_BYTES, Tail, read_event_lines, read_log
+from tui.runs.tail import FIRST_BYTES, EventTail, LogTail, Tail
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot, state_word
 
@@ -47,7 +47,9 @@ class LogScreen(PlaceScreen):
         self.run_shown = run
         self.showing = "log"
         self._tails: dict[str, Tail] = {}
+        self._log, self._events = LogTail(run), EventTail(run)
         self._bytes = FIRST_BYTES
+        self._reading = False
         self._chosen = False
         self._read_at: tuple[object, ...] | None = None
 
@@ -74,16 +76,19 @@ class LogScreen(PlaceScreen):
             self._read_at = now
             self._read()
 
-    @work(thread=True, exclusive=True, group="read")
     def _read(self) -> None:
-        last_bytes = self._bytes
-        tails = {
-            "log": read_log(self.run_shown, last_bytes),
-            "events": read_event_lines(self.run_shown, last_bytes),
-        }
+        """Reads on, one thread at a time."""
+        if not self._reading:
+            self._reading = True
+            self._read_off_loop(self._log, self._events)
+
+    @work(thread=True, group="read")
+    def _read_off_loop(self, log: LogTail, events: EventTail) -> None:
+        tails = {"log": log.read(), "events": events.read()}
         self.app.call_from_thread(self._have_read, tails)
 
     def _have_read(self, tails: dict[str, Tail]) -> None:
+        self._reading = False
         if not self.is_attached:
             return
         self._tails = tails
@@ -152,6 +157,8 @@ class LogScreen(PlaceScreen):
     def action_earlier(self) -> None:
         """Reads twice as much of the files' ends."""
         self._bytes *= 2
+        self._log = LogTail(self.run_shown, self._bytes)
+        self._events = EventTail(self.run_shown, self._bytes)
         self._read()
 
     def action_edge(self, end: int) -> None:

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from engine.errors import RequestError
@@ -42,6 +43,7 @@ class AskText(ModalScreen[str | None]):
         self._fault: str | None = None
         self._checked: str | None = None
         self._finish = False
+        self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
@@ -51,12 +53,13 @@ class AskText(ModalScreen[str | None]):
             yield Static("", id="verdict")
 
     def on_mount(self) -> None:
-        self._timer = self.set_timer(0, self._look)
+        self._look()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
         self._finish = False
-        self._timer.stop()
+        if self._timer is not None:
+            self._timer.stop()
         self._timer = self.set_timer(WAIT_SECONDS, self._look)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input, Static
@@ -67,8 +68,18 @@ class RunsScreen(PlaceScreen):
         yield RunPanel()
 
     def on_mount(self) -> None:
-        self._absence = Absence(self.workbench.runs_dir)
         self.query_one(RunTable).focus()
+        self._remember()
+
+    @work(thread=True)
+    def _remember(self) -> None:
+        absence = Absence(self.workbench.runs_dir)
+        self.app.call_from_thread(self._have_remembered, absence)
+
+    def _have_remembered(self, absence: Absence) -> None:
+        self._absence = absence
+        if self.is_current:
+            self.refresh_picture()
 
     def on_unmount(self) -> None:
         if self._absence is not None:

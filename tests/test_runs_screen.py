@@ -1,0 +1,414 @@
+"""The runs screen: the table, the panel, every key, hostile folders, the card after an absence."""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_runs import make_run, make_spec, use_fake_worker, wait_until
+from runs_app import RunsApp, shown, snapshot_of, until
+from textual.geometry import Region
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from engine.errors import RequestError
+from engine.runs import Run, StatusWriter, asked, create_run, list_runs, read_status, write_checkpoint
+from engine.runs.status import Status
+from tui.runs.away import AwayCard, read_closed, while_away, write_closed
+from tui.runs.requests import changes_of
+from tui.runs.rows import COLUMNS, filtered, layout, ordered
+from tui.screens.log import LogScreen
+from tui.screens.questions import AskText
+from tui.screens.replay import ReplayScreen
+from tui.snapshot import Snapshot
+
+Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]
+SIZES = ((80, 24), (120, 36), (200, 60))
+
+
+@pytest.fixture
+def live() -> Iterator[Callable[..., Run]]:
+    """Makes runs whose lock is held, as if a worker were at them."""
+    held: list[int] = []
+
+    def make(runs_dir: Path, seed: int = 0, name: str | None = None, **changes: Any) -> Run:
+        run, descriptor = create_run(runs_dir, make_spec(seed), name)
+        held.append(descriptor)
+        StatusWriter(run, **{"state": "running", "phase": "training", **changes}).close()
+        return run
+
+    yield make
+    for descriptor in held:
+        os.close(descriptor)
+
+
+def in_app(runs_dir: Path, act: Act, size: tuple[int, int] = (120, 36)) -> None:
+    """Opens the runs screen on the folder, hands it a picture, and does what the test wants."""
+
+    async def main() -> None:
+        app = RunsApp(runs_dir)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            app.picture()
+            await until(pilot, lambda: bool(app.snapshot.taken))
+            await act(app, pilot)
+
+    asyncio.run(main())
+
+
+def select(app: RunsApp, name: str) -> None:
+    """Puts the cursor on the run of that name."""
+    app.runs.table.go_to([run.name for run in app.runs.table.rows].index(name))
+
+
+def enabled(app: RunsApp, *actions: str) -> list[str]:
+    """Those of the actions that are not greyed."""
+    return [action for action in actions if app.runs.check_action(action, ()) is True]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_every_run_has_its_row_and_the_selected_one_is_told(
+    tmp_path: Path, live: Callable[..., Run], size: tuple[int, int]
+) -> None:
+    make_run(tmp_path, name="done", state="finished", step=40, best={"step": 40, "value": 0.123, "file": "x"})
+    make_run(tmp_path, seed=1, name="broken", state="running", step=15)
+    live(tmp_path, 2, "busy", step=10, iterations_per_second=2.0)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        select(app, "busy")
+        await pilot.pause(0.2)
+        screen = shown(app)
+        for text in ("done", "broken", "busy", "◆ maml", "sine-10shot", "✔", "✖", "●", "0.123", "25 %"):
+            assert text in screen, text
+        assert "crashed" in screen and "finished" in screen
+        sentence = "training at 10 of 40, 15 s left; enter opens it, p pauses, x stops"
+        assert sentence in " ".join(screen.split())
+        assert max(len(line) for line in screen.splitlines()) <= size[0]
+        select(app, "broken")
+        await until(pilot, lambda: "crashed at 15 of 40: its process ended" in shown(app))
+        await until(pilot, lambda: "no checkpoint yet" in " ".join(shown(app).split()))
+
+    in_app(tmp_path, act, size)
+
+
+@pytest.mark.parametrize("width", (40, 80, 92, 104, 120, 200, 400))
+def test_columns_fill_the_width_and_never_pass_it(width: int) -> None:
+    widths = layout(width)
+    total = sum(size for _, size in widths) + len(widths) - 1
+    assert total <= max(width, 64)
+    assert all(column.least <= size <= column.most for column, size in widths)
+    assert len(layout(200)) == len(COLUMNS)
+
+
+def test_what_is_impossible_is_greyed(tmp_path: Path, live: Callable[..., Run]) -> None:
+    make_run(tmp_path, name="a", state="finished", step=40)
+    make_run(tmp_path, seed=1, name="b", state="paused")
+    live(tmp_path, 2, "c")
+    actions = ("pause", "stop", "resume", "remove", "fork", "log", "replay", "open")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.runs.order = "name"
+        app.runs.refresh_picture()
+        await pilot.press("home")
+        assert enabled(app, *actions) == ["remove", "fork", "log", "replay", "open"]
+        await pilot.press("down")
+        assert enabled(app, *actions) == ["resume", "remove", "fork", "log", "open"]
+        await pilot.press("down")
+        assert enabled(app, *actions) == ["pause", "stop", "fork", "log", "open"]
+
+    in_app(tmp_path, act)
+
+
+def test_nothing_is_possible_without_runs(tmp_path: Path) -> None:
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        assert enabled(app, "pause", "stop", "resume", "remove", "fork", "log", "replay", "open") == []
+        await pilot.press("p", "x", "r", "f", "delete", "L", "R", "enter", "space", "o", "down", "end")
+        assert "no runs in" in shown(app)
+
+    in_app(tmp_path / "none", act)
+
+
+def test_stop_and_pause_reach_the_worker_and_are_told(tmp_path: Path, live: Callable[..., Run]) -> None:
+    run = live(tmp_path)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: asked(run) == {"pause"})
+        app.picture()
+        await until(pilot, lambda: "pausing" in shown(app))
+        assert enabled(app, "pause", "stop") == ["stop"]
+        await pilot.press("x")
+        await until(pilot, lambda: asked(run) == {"pause", "stop"})
+        assert app.told[-1] == f"{run.id}: asked to stop after a checkpoint"
+
+    in_app(tmp_path, act)
+
+
+def test_resume_starts_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_fake_worker(monkeypatch, 3, 0.0)
+    run = make_run(tmp_path, state="paused", step=1)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("r")
+        await until(pilot, lambda: read_status(run).state == "finished")
+        assert app.told == [f"{run.id} goes on"]
+
+    in_app(tmp_path, act)
+
+
+def test_several_are_marked_removed_and_put_back(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path, seed=seed, state="stopped") for seed in range(4)]
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("home", "space", "space")
+        assert "2 marked" in shown(app) and shown(app).count("*■") == 2
+        await pilot.press("delete")
+        await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
+        app.picture()
+        await pilot.pause()
+        await pilot.press("d")
+        await until(pilot, lambda: len(list_runs(tmp_path)) == 1)
+        await until(pilot, lambda: len(app.told) == 2)
+        await pilot.press("u")
+        await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
+        await pilot.press("u")
+        await until(pilot, lambda: len(list_runs(tmp_path)) == 4)
+        await until(pilot, lambda: len(app.told) == 4)
+        assert app.told[0] == "2 runs are in the trash; u puts them back"
+        assert app.told[-1] == "2 runs are back"
+        await pilot.press("u")
+        await until(pilot, lambda: "is empty" in app.told[-1])
+
+    in_app(tmp_path, act)
+    assert {run.id for run in runs} == {summary.id for summary in list_runs(tmp_path)}
+
+
+def test_a_fork_is_checked_while_one_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_fake_worker(monkeypatch, 3, 0.0)
+    make_run(tmp_path, state="finished", step=40)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f")
+        question = app.screen
+        assert isinstance(question, AskText)
+        question.query_one(Input).value = "adaptation.stepz=5"
+        await until(pilot, lambda: "✖" in shown(app) and "steps" in shown(app))
+        await pilot.press("enter")
+        await pilot.pause(0.1)
+        assert app.screen is question, "a wrong setting must not begin anything"
+        question.query_one(Input).value = "adaptation.steps=5 seed=3"
+        await until(pilot, lambda: "adaptation.steps  1 → 5" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
+        await until(pilot, lambda: bool(app.told))
+        assert app.told[-1].endswith("begins")
+
+    in_app(tmp_path, act, (80, 24))
+    newest = list_runs(tmp_path)[-1]
+    wait_until(lambda: read_status(newest.run).state == "finished")
+    assert 3 in {summary.seed for summary in list_runs(tmp_path)}
+
+
+def test_escape_leaves_the_question(tmp_path: Path) -> None:
+    make_run(tmp_path, state="finished")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f", "escape")
+        assert app.runs and not app.told
+
+    in_app(tmp_path, act)
+
+
+def test_changes_name_both_values(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    assert changes_of(run, ["adaptation.learning_rate=0.5"]) == [("adaptation.learning_rate", "0.01", "0.5")]
+    assert changes_of(run, []) == []
+    with pytest.raises(RequestError, match=r"write path\.to\.key=value"):
+        changes_of(run, ["five"])
+
+
+def test_the_filter_finds_words_and_escape_drops_it(tmp_path: Path) -> None:
+    make_run(tmp_path, name="apple", state="finished", step=40)
+    make_run(tmp_path, seed=1, name="pear", state="paused")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("slash", *"pe")
+        assert [run.name for run in app.runs.table.rows] == ["pear"]
+        assert "1 of 2 runs" in shown(app)
+        await pilot.press("enter")
+        assert app.focused is app.runs.table and "filter: pe" in shown(app)
+        await pilot.press("escape")
+        assert len(app.runs.table.rows) == 2
+        await pilot.press("slash", *"zzz")
+        assert "no run has the words zzz" in shown(app)
+
+    in_app(tmp_path, act)
+
+
+def test_filter_and_orders(tmp_path: Path) -> None:
+    make_run(tmp_path, name="b", state="finished", step=40, best={"value": 0.5})
+    make_run(tmp_path, seed=1, name="a", state="failed", error="no", best={"value": 0.2})
+    make_run(tmp_path, seed=2, name="c", state="paused", best={"value": "high"})
+    picture = snapshot_of(tmp_path)
+    by_name = {run.name: run for run in picture.runs}
+    assert {run.name for run in filtered(picture, "MAML sine")} == {"a", "b", "c"}
+    assert [run.name for run in filtered(picture, "sine failed")] == ["a"]
+    names = {
+        order: [run.name for run in ordered(by_name.values(), order)] for order in ("state", "best", "name")
+    }
+    assert names == {"state": ["a", "c", "b"], "best": ["a", "b", "c"], "name": ["a", "b", "c"]}
+
+
+def test_the_order_changes_and_the_cursor_stays_on_its_run(tmp_path: Path) -> None:
+    for seed, state in enumerate(("finished", "paused", "failed", "stopped")):
+        make_run(tmp_path, seed=seed, name=f"run {seed}", state=state)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("end")
+        before = app.runs.current
+        assert before is not None
+        seen = set()
+        for _ in range(6):
+            seen.add(app.runs.order)
+            assert f"order: {app.runs.order}" in shown(app)
+            await pilot.press("o")
+            assert app.runs.current is not None and app.runs.current.id == before.id
+        assert len(seen) == 6 and app.runs.order == "newest"
+
+    in_app(tmp_path, act)
+
+
+def test_thousands_of_runs_scroll_and_only_changed_cells_are_drawn_again(tmp_path: Path) -> None:
+    make_run(tmp_path, name="one", state="paused", step=10)
+    one = snapshot_of(tmp_path).runs[0]
+    many = tuple(replace(one, run=Run(tmp_path / f"run-{index:05}")) for index in range(5000))
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.show(Snapshot(time.time(), many))
+        await pilot.pause()
+        await pilot.press("end")
+        assert app.runs.current is not None and app.runs.current.id == "run-04999"
+        await pilot.press("pageup", "k", "j", "home", "pagedown")
+        await pilot.pause()
+        table = app.runs.table
+        regions: list[Region] = []
+        top = table.scroll_offset.y
+        moved = replace(many[top], status=replace(one.status, step=20))
+        table.refresh = lambda *parts, **_: regions.extend(parts)  # type: ignore[method-assign,assignment]
+        table.show((*many[:top], moved, *many[top + 1 :]), {}, ())
+        assert {region.y for region in regions} == {1}
+        assert all(region.width < 25 for region in regions) and regions
+
+    in_app(tmp_path, act)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_hostile_folder_is_shown_as_it_is(tmp_path: Path, size: tuple[int, int]) -> None:
+    make_run(
+        tmp_path, name="[red]x[/red]\x1b[2J", state="failed", error="[bold]no[/] \x1b]0;t\x07 such thing"
+    )
+    half = make_run(tmp_path, seed=1, name="half")
+    half.status_path.write_text('{"state": "runn')
+    bare = make_run(tmp_path, seed=2)
+    bare.spec_path.unlink()
+    wild = make_run(tmp_path, seed=3, name="wild", state="finished")
+    status = json.loads(wild.status_path.read_text())
+    status |= {"best": {"value": True, "step": "x"}, "seconds": 1e308, "memory_bytes": -1, "steps": 10**400}
+    wild.status_path.write_text(json.dumps(status).replace("1e+308", "1e999"))
+    (wild.results / "x.json").write_text('{"kind": "evaluation", "steps": 3, "values": "no"}')
+    (tmp_path / "20261121-empty").mkdir()
+    (tmp_path / "20261121-empty" / "status.json").mkdir()
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        for _ in app.snapshot.runs:
+            await pilot.pause(0.15)
+            await pilot.press("L")
+            await pilot.pause(0.1)
+            assert isinstance(app.screen, LogScreen)
+            await pilot.press("escape")
+            await pilot.press("down")
+        screen = shown(app)
+        assert "[red]x[/red]" in screen and "\x1b" not in screen
+        select(app, "[red]x[/red] [2J")
+        await until(pilot, lambda: "failed at 0 of 40: [bold]no[/]" in " ".join(shown(app).split()))
+
+    in_app(tmp_path, act, size)
+
+
+def test_a_failed_run_says_why_and_where_its_log_ends(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="failed", step=15, error="the loss is not finite at iteration 15")
+    run.log_path.write_text("Traceback\nValueError: [not] finite\n")
+    write_checkpoint(run, 10, b"x")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: "ValueError: [not] finite" in shown(app))
+        words = " ".join(shown(app).split())
+        assert "failed at 15 of 40: the loss is not finite at iteration 15" in words
+        assert "L shows its log, r resumes from 10" in words
+
+    in_app(tmp_path, act)
+
+
+def test_keys_open_the_other_screens(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="finished", step=40)
+    opened: list[str] = []
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.open_run = lambda run_id, mode="bench": opened.append(run_id)  # type: ignore[method-assign]
+        await pilot.press("enter")
+        assert opened == [run.id]
+        await pilot.press("L")
+        assert isinstance(app.screen, LogScreen)
+        await pilot.press("escape", "R")
+        assert isinstance(app.screen, ReplayScreen)
+        await pilot.press("escape")
+        copied: list[str] = []
+        app.copy_to_clipboard = copied.append
+        await pilot.press("y")
+        assert copied == [f"kshot train {run.spec_path}"]
+        run.spec_path.unlink()
+        app.runs.panel._looked_at = None
+        app.picture()
+        await until(pilot, lambda: app.runs.text_to_copy() == f"kshot runs show {run.id}")
+
+    in_app(tmp_path, act)
+
+
+def test_the_card_says_what_ended_meanwhile_and_any_key_puts_it_away(tmp_path: Path) -> None:
+    write_closed(tmp_path, time.time() - 3600)
+    make_run(tmp_path, name="a", state="finished", step=40, best={"value": 0.5})
+    make_run(tmp_path, seed=1, name="b", state="finished", step=40, best={"value": 0.25})
+    make_run(tmp_path, seed=2, name="c", state="running")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await until(pilot, lambda: isinstance(app.screen, AwayCard))
+        await until(pilot, lambda: "While you were away (1 h 00 min): 2 finished, 1 crashed." in shown(app))
+        assert "Best: maml 0.250 on sine-10shot" in shown(app)
+        await pilot.press("x")
+        assert app.runs
+        app.picture()
+        await pilot.pause(0.1)
+        assert app.runs, "the card comes once"
+
+    in_app(tmp_path, act, (80, 24))
+    closed = read_closed(tmp_path)
+    assert closed is not None and time.time() - closed < 60
+
+
+def test_no_card_where_nothing_ended(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="paused")
+    summaries = list_runs(tmp_path)
+    now = time.time()
+    assert while_away(summaries, now - 10, now) == ()
+    done = [replace(summary, status=Status("finished", updated=now - 5)) for summary in summaries]
+    assert while_away(done, None, now) == () == while_away(done, now - 1, now)
+    assert len(while_away(done, now - 10, now)) == 1
+    (tmp_path / ".seen").write_text('{"closed": "x')
+    assert read_closed(tmp_path) is None and run.path.is_dir()
+    write_closed(tmp_path / "none", now)
+    assert not (tmp_path / "none").exists()
