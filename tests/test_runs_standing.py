@@ -153,6 +153,8 @@ def test_what_did_not_change_is_not_read_again(tmp_path):
     run = run_with_result(tmp_path, "maml", 0.9)
     reader = Standings()
     assert reader.look(list_runs(tmp_path)) and reader.look(list_runs(tmp_path)) is None
+    (run.results / ".abc.progress").write_text("{}")
+    assert reader.look(list_runs(tmp_path)) is None
     add_result(run, accuracies(0.9, 200), "b" * 16)
     again = reader.look(list_runs(tmp_path))
     assert again is not None and len(again) == 2

@@ -213,7 +213,6 @@ class CompareScreen(PlaceScreen):
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """The histogram follows the cursor."""
         self._draw_histogram()
-        self.refresh_bindings()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """A click on the selected row opens it."""
