@@ -35,7 +35,7 @@ class Reader:
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._go, name="kshot-reader", daemon=True)
-        self._all_anew = False
+        self._all_anew = threading.Event()
 
     def start(self) -> None:
         """Begins looking."""
@@ -50,13 +50,15 @@ class Reader:
 
     def look(self) -> None:
         """Takes a picture now."""
-        self._all_anew = True
+        self._all_anew.set()
         self._wake.set()
 
     def watch(self, runs: Sequence[str]) -> None:
         """Reads the histories of these runs from now on, and of no others."""
-        self._looker.watched = tuple(dict.fromkeys(runs))
-        self._wake.set()
+        watched = tuple(dict.fromkeys(runs))
+        if watched != self._looker.watched:
+            self._looker.watched = watched
+            self._wake.set()
 
     def follow(self, session: "Session") -> None:
         """Polls this session with every picture."""
@@ -68,7 +70,8 @@ class Reader:
         while not self._ended.is_set():
             begun = time.monotonic()
             self._wake.clear()
-            all_anew, self._all_anew = self._all_anew, False
+            if all_anew := self._all_anew.is_set():
+                self._all_anew.clear()
             picture = self._looker.picture(all_anew)
             if not self._ended.is_set() and (last is None or not same(last, picture)):
                 last = picture
