@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,6 +16,8 @@ PLAIN, AXIS = NO_INK, -2
 
 _LEAST_HEIGHT_WITH_X = 4
 _LEAST_WIDTH_WITH_Y = 24
+_FEWEST_CELLS_SKIPPED = 10
+"""Unchanged cells between changed ones are drawn over where moving the cursor would cost more bytes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,27 @@ class Grid:
             np.full((height, width), ord(" "), dtype=np.uint32),
             np.full((height, width), PLAIN, dtype=np.int16),
         )
+
+    def runs(self, row: int) -> list[tuple[str, int]]:
+        """A row as texts of one ink each. A blank takes the ink before it: fewer changes of colour."""
+        codes = self.codes[row]
+        if not len(codes):
+            return []
+        inked = np.maximum.accumulate(np.where(codes != ord(" "), np.arange(len(codes)), 0))
+        inks = self.inks[row][inked]
+        text = "".join(map(chr, codes.tolist()))
+        edges = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(codes)]
+        return [(text[begin:end], int(inks[begin])) for begin, end in pairwise(edges)]
+
+    def changes(self, before: "Grid") -> list[tuple[int, int, int]]:
+        """(row, first column, last column + 1) of all that differs from a grid of the same size."""
+        changed = (before.codes != self.codes) | (before.inks != self.inks)
+        found = []
+        for row in np.flatnonzero(changed.any(axis=1)).tolist():
+            columns = np.flatnonzero(changed[row])
+            stretches = np.split(columns, np.flatnonzero(np.diff(columns) > _FEWEST_CELLS_SKIPPED) + 1)
+            found += [(row, int(stretch[0]), int(stretch[-1]) + 1) for stretch in stretches]
+        return found
 
     def write(self, row: int, column: int, text: str, ink: int) -> None:
         """Puts text of single cells in."""

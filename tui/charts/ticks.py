@@ -88,12 +88,12 @@ def _written(value: float, step: float, narrow: bool) -> str:
 
 
 def fit_labels(
-    ticks: Sequence[float], labels: Sequence[str], centres: Sequence[int], width: int, gap: int = 2
+    labels: Sequence[str], centres: Sequence[int], width: int, gap: int = 2
 ) -> list[tuple[int, str]] | None:
     """Where each label begins when centred on its tick within `width` cells; None if they would touch."""
     placed: list[tuple[int, str]] = []
     free = 0
-    for _, label, centre in zip(ticks, labels, centres, strict=True):
+    for label, centre in zip(labels, centres, strict=True):
         begin = min(max(0, centre - (len(label) - 1) // 2), width - len(label))
         if begin < free:
             return None
@@ -108,30 +108,43 @@ def x_axis(low: float, high: float, width: int, name: str = "", counted: bool = 
 
     `counted`: x are whole numbers, and nothing is written between them.
     """
-    name = f" {name}" if name and len(name) + 12 <= width else ""
-    room = width - len(name)
+    right = f" {name}" if name and len(name) + 12 <= width else ""
+    room = width - len(right)
+    labels = _x_labels(low, high, width, room, counted)
+    cells = ["─"] * room + list(right)
+    if right and len(labels) < 3:
+        # Few labels are left beside the name: it stands between them instead, if it has room there.
+        all_labels = _x_labels(low, high, width, width, counted)
+        begin, end = _widest_gap(all_labels)
+        if len(all_labels) > len(labels) and end - begin >= len(name) + 6:
+            labels, cells = all_labels, ["─"] * width
+            middle = (begin + end - len(name)) // 2
+            cells[middle - 1 : middle + len(name) + 1] = f" {name} "
+    for begin, label in labels:
+        cells[begin : begin + len(label)] = label
+    return "".join(cells)
 
-    def centres(ticks: Sequence[float]) -> list[int]:
-        return [int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 for tick in ticks]
 
+def _x_labels(low: float, high: float, width: int, room: int, counted: bool) -> list[tuple[int, str]]:
+    """As many labels as fit into the first `room` cells of an axis of `width`, and where each begins."""
     best: list[tuple[int, str]] = []
     for narrow in (False, True):
-        for count in (*range(min(12, max(1, room // 5)), 4, -1), 4, 3, 2, 1):
+        for count in range(min(12, max(4, room // 5)), 0, -1):
             ticks = linear_ticks(low, high, count, 1.0 if counted else 0.0)
-            inside = [(t, c) for t, c in zip(ticks, centres(ticks), strict=True) if c < room]
-            if not inside:
-                continue
-            ticks = [tick for tick, _ in inside]
+            centres = [int((tick - low) / (high - low) * (2 * width - 1) + 0.5) // 2 for tick in ticks]
+            inside = [pair for pair in zip(ticks, centres, strict=True) if pair[1] < room]
+            labels = tick_labels([tick for tick, _ in inside], "number", narrow=narrow)
             # A minus would run into the line.
-            labels = [
-                f" {label} " if low < 0 else label for label in tick_labels(ticks, "number", narrow=narrow)
-            ]
-            placed = fit_labels(ticks, labels, [centre for _, centre in inside], room, gap=3)
+            labels = [f" {label} " if low < 0 else label for label in labels]
+            placed = fit_labels(labels, [centre for _, centre in inside], room, gap=3)
             if placed is not None and len(placed) > len(best):
                 best = placed
         if len(best) >= 3:
             break
-    cells = ["─"] * room
-    for begin, label in best:
-        cells[begin : begin + len(label)] = label
-    return "".join(cells) + name
+    return best
+
+
+def _widest_gap(labels: Sequence[tuple[int, str]]) -> tuple[int, int]:
+    """Where the widest stretch between two neighbouring labels begins and ends."""
+    gaps = [(begin + len(label), after) for (begin, label), (after, _) in pairwise(labels)]
+    return max(gaps, key=lambda gap: gap[1] - gap[0], default=(0, 0))

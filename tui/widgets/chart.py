@@ -1,7 +1,7 @@
 """A chart of streaming curves."""
 
 from collections.abc import Sequence
-from itertools import pairwise, zip_longest
+from itertools import zip_longest
 from typing import ClassVar
 
 import numpy as np
@@ -46,8 +46,6 @@ CHART_KEYS = (
 _NOUNS: dict[Unit, str] = {"percent": "accuracy", "loss": "losses", "error": "errors", "number": "values"}
 _GREYED = (("log", 0), ("quarter", 0), ("zoom", 2), ("zoom", 0.5), ("pan", 0), ("whole", 0), ("smooth", 0))
 _TILES = 8
-_FEWEST_CELLS_SKIPPED = 10
-"""Unchanged cells between changed ones are drawn over where moving the cursor would cost more bytes."""
 
 
 class Tile(Widget):
@@ -168,16 +166,12 @@ class Chart(Widget, can_focus=True):
         self._refresh_footer()
 
     def _refresh_changes(self, before: Grid, head_before: list[tuple[str, int]]) -> None:
-        changed = (before.codes != self._grid.codes) | (before.inks != self._grid.inks)
         heads = zip_longest(head_before, self._head_cells)
         other = [column for column, (old, new) in enumerate(heads) if old != new]
         regions = [Region(other[0], 0, other[-1] + 1 - other[0], 1)] if other else []
-        for row in np.flatnonzero(changed.any(axis=1)).tolist():
+        for row, begin, end in self._grid.changes(before):
             self._strips.pop(row + 1, None)
-            columns = np.flatnonzero(changed[row])
-            for stretch in np.split(columns, np.flatnonzero(np.diff(columns) > _FEWEST_CELLS_SKIPPED) + 1):
-                begin, end = int(stretch[0]), int(stretch[-1]) + 1
-                regions.append(Region(begin, row + 1, end - begin, 1))
+            regions.append(Region(begin, row + 1, end - begin, 1))
         if not regions:
             return
         for tile in self.query_children(Tile):
@@ -200,18 +194,9 @@ class Chart(Widget, can_focus=True):
         if not 0 < y <= len(self._grid.codes) or self._grid.codes.shape[1] != width:
             return Strip.blank(width, self._style(PLAIN))
         if y not in self._strips:
-            self._strips[y] = self._row_strip(y - 1)
+            runs = self._grid.runs(y - 1)
+            self._strips[y] = Strip([Segment(text, self._style(ink)) for text, ink in runs], width)
         return self._strips[y]
-
-    def _row_strip(self, row: int) -> Strip:
-        codes, inks = self._grid.codes[row], self._grid.inks[row].copy()
-        # A blank takes the ink before it: fewer changes of colour go over the line.
-        inked = np.where(codes != ord(" "), np.arange(len(codes)), 0)
-        inks = inks[np.maximum.accumulate(inked)]
-        text = "".join(map(chr, codes.tolist()))
-        edges = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(codes)]
-        runs = pairwise(edges)
-        return Strip([Segment(text[a:b], self._style(int(inks[a]))) for a, b in runs if b > a], len(codes))
 
     def _write_heading(self, width: int) -> None:
         names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in self._series]
@@ -283,14 +268,14 @@ class Chart(Widget, can_focus=True):
         """Greyed (None) where a key could do nothing now."""
         possible = {
             "log": self.log_scale or self._has_positive(),
-            "quarter": self._x_data() is not None,
+            "quarter": self.window.zoomed or self._x_data() is not None,
             "whole": self.window.zoomed,
             "pan": self.window.zoomed,
             "smooth": self.smoothable and any(can_smooth(one) for one in self._series),
         }
         if action == "zoom":
             closer = isinstance(parameters[0], int | float) and parameters[0] > 1
-            possible["zoom"] = self._x_data() is not None and (closer or self.window.zoomed)
+            possible["zoom"] = (closer or self.window.zoomed) and self._x_data() is not None
         return True if possible.get(action, True) else None
 
     def action_log(self) -> None:
@@ -330,7 +315,9 @@ class Chart(Widget, can_focus=True):
         self._redraw()
 
     def _x_data(self) -> Range | None:
-        return x_extent(self._series)
+        """From the first to the last x; None where there is nothing to look closer at."""
+        data = x_extent(self._series)
+        return data if data is not None and data[1] > data[0] else None
 
     def _has_positive(self) -> bool:
         return any(bool(np.any(one.y > 0)) for one in self._series)
