@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.text import Text
 
-from engine.runs.reports import verdict
 from tui.marks import mark_of
 from tui.numbers import interval, metric_value
 from tui.output import plain
@@ -63,6 +62,8 @@ def _sentence(table: Mapping[str, Any], row: Mapping[str, Any], reference: Mappi
     said = f"{label} {metric_value(row['after']['mean'], metric)}{steps}"
     if reference is None or reference["after"] is None or row["vs_baseline"] is None:
         return said
+    from engine.runs.reports import verdict
+
     word = verdict(row["vs_baseline"], table["higher_is_better"])
     against = f"{said}, {reference['label']} {metric_value(reference['after']['mean'], metric)}"
     if word is None:

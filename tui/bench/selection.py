@@ -3,8 +3,10 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from engine.runs.rows import Options
+if TYPE_CHECKING:
+    from engine.runs.rows import Options
 
 FIRST_TASK = "sine-10shot"
 FIRST_ALGORITHMS = ("maml", "pretrain")
@@ -33,8 +35,10 @@ class Selection:
         return [self.task, *self.algorithms]
 
     @property
-    def options(self) -> Options:
+    def options(self) -> "Options":
         """What applies to all algorithms; --set texts for one that is not chosen (any more) are left out."""
+        from engine.runs.rows import Options  # pydantic: not before the first frame.
+
         return Options(
             budget=self.budget,
             overrides=self.applying,

@@ -71,6 +71,7 @@ class SettingsScreen(ModalScreen[Selection]):
         self.for_all = True
         self.fields: dict[str, Field] = {}
         self._editing: str | None = None
+        self._possible: tuple[bool | None, ...] = ()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
@@ -122,7 +123,6 @@ class SettingsScreen(ModalScreen[Selection]):
             rows.append((field.path, self._row(field)))
         keys.show_rows(rows)
         self._about()
-        self.refresh_bindings()
 
     def _row(self, field: Field) -> Text:
         label = field.path.removeprefix(f"{field.section}.")
@@ -151,7 +151,11 @@ class SettingsScreen(ModalScreen[Selection]):
             parts.append(f"from {plain(field.layer)}" if field.layer else "")
             text = Text("; ".join(part for part in parts if part))
         self.query_one("#what", Static).update(text)
-        self.refresh_bindings()
+        possible = tuple(self.check_action(key.action, ()) for key in KEYS)
+        if possible != self._possible:
+            # The footer is made anew each time: not for every row that the cursor passes.
+            self._possible = possible
+            self.refresh_bindings()
 
     def _say(self, text: str) -> None:
         self.query_one("#said", Static).update(Text(plain(text)))
@@ -173,6 +177,7 @@ class SettingsScreen(ModalScreen[Selection]):
         line.value = field.value
         line.cursor_position = len(field.value)
         line.focus()
+        self._about()
 
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
@@ -208,6 +213,7 @@ class SettingsScreen(ModalScreen[Selection]):
         self._editing = None
         self.query_one(Input).display = False
         self.query_one(GroupedList).focus()
+        self._about()
 
     def action_next_choice(self) -> None:
         """The next of few choices."""
