@@ -33,15 +33,16 @@ def figure(adapted: Adapted, place: int) -> str:
     return metric_value(value, "mse")
 
 
-def heading(number: int, total: int, task: str, shown: Sequence[Adapted]) -> Text:
-    """Which episode of which task, and how well each algorithm does after its steps."""
-    text = Text.assemble((f"Test episode {number + 1:,} of {total:,}", "bold"), f"  {plain(task)}")
+def heading(number: int, total: int, shown: Sequence[Adapted], width: int) -> Text:
+    """Which episode of which task, and how well each algorithm does after its steps; two lines if need be."""
+    text = Text.assemble((f"Test episode {number + 1:,} of {total:,}", "bold"), f"  {plain(shown[0].task)}")
+    results = Text("")
     for adapted in shown:
         steps = adapted.steps[adapted.after]
-        text.append("  ").append_text(name_of(adapted.algorithm))
         unit = " %" if isinstance(adapted, ImageEpisode) else " error"
-        text.append(f" {figure(adapted, adapted.after)}{unit} after {steps} step{'s' * (steps != 1)}")
-    return text
+        results.append("  ").append_text(name_of(adapted.algorithm))
+        results.append(f" {figure(adapted, adapted.after)}{unit} after {steps} step{'s' * (steps != 1)}")
+    return Text("" if text.cell_len + results.cell_len <= width else "\n").join([text, results])
 
 
 def filmstrip(shown: Sequence[Adapted], step: int, width: int) -> Text:

@@ -1,31 +1,25 @@
 """The episode screen: one test task under the microscope, adaptation step by step."""
 
+from functools import partial
 from random import randrange
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
 from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
-from tui.charts.series import Series
-from tui.episode import drawing, texts
-from tui.episode.answers import Adapted, CurveEpisode, ImageEpisode
 from tui.episode.asking import Told, ask
+from tui.episode.body import EpisodeBody, Shown
 from tui.episode.choosing import Pair, next_algorithm, pair
 from tui.episode.keys import KEYS
 from tui.keys import place
 from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
-from tui.widgets.chart import Chart
-from tui.widgets.images import Pictures
 
-PLAY_SECONDS = 0.7
-TWO_CHARTS = 110
+PLAY_SECONDS, PATIENCE_SECONDS = 0.7, 0.5
 NO_RUNS = "There is no finished run yet. On 1, enter starts one; its test tasks can be looked at here then."
 
 
@@ -36,18 +30,9 @@ class EpisodeScreen(PlaceScreen):
     BINDINGS = place("episode", KEYS)
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
-    EpisodeScreen #episode-head, EpisodeScreen #episode-film, EpisodeScreen #episode-wait { height: auto; }
-    EpisodeScreen #episode-wait { color: $warning; }
+    EpisodeScreen #episode-wait { height: auto; color: $warning; }
     EpisodeScreen #episode-go { height: 3; display: none; }
-    EpisodeScreen #episode-body { height: 1fr; }
-    EpisodeScreen #episode-main { width: 3fr; }
-    EpisodeScreen #episode-charts { height: 1fr; }
-    EpisodeScreen #episode-side { width: 2fr; padding: 0 0 0 1; }
-    EpisodeScreen #episode-side Static { margin: 0 0 1 0; }
-    EpisodeScreen.-narrow #episode-body { layout: vertical; }
-    EpisodeScreen.-narrow #episode-main { width: 1fr; height: 1fr; }
-    EpisodeScreen.-narrow #episode-side { width: 1fr; height: 9; padding: 0; }
-    EpisodeScreen Chart { width: 1fr; height: 1fr; }
+    EpisodeScreen EpisodeBody { height: 1fr; }
     """
 
     class Heard(Message):
@@ -59,35 +44,31 @@ class EpisodeScreen(PlaceScreen):
 
     def __init__(self) -> None:
         super().__init__()
-        self.HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (TWO_CHARTS, "-wide")]
         self.pair: Pair | None = None
         self.number, self.episodes = 0, 0
-        self.step = self.query_at = 0
+        self.step = 0
         self.hardest: tuple[int, ...] = ()
         self._picked: str | None = None
         self._picked_under: str | None = None
         self._asked = 0
         self._told: dict[str, Told] = {}
-        self._shown: dict[str, ImageEpisode | CurveEpisode] = {}
+        self._shown: dict[str, Shown] = {}
+        self._patient, self._after_first = False, True
+        self._hard: int | None = None
         self._player: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
-        yield Static("", id="episode-head", markup=False)
-        yield Static("", id="episode-film", markup=False)
         yield Static("", id="episode-wait", markup=False)
-        yield Input(id="episode-go", type="integer", placeholder="episode number")
-        with Horizontal(id="episode-body"):
-            with VerticalScroll(id="episode-main", can_focus=False):
-                yield Pictures(id="episode-pictures")
-                with Horizontal(id="episode-charts"):
-                    yield Chart("Adaptation", x_label="x", id="episode-chart")
-                    yield Chart("Baseline", x_label="x", id="episode-chart-baseline")
-            with VerticalScroll(id="episode-side", can_focus=False):
-                for name in ("query", "confusion", "layers", "classes"):
-                    yield Static("", id=f"episode-{name}", markup=False)
+        yield Input(id="episode-go", type="integer")
+        yield EpisodeBody()
+
+    @property
+    def body(self) -> EpisodeBody:
+        """What is shown of the answers."""
+        return self.query_one(EpisodeBody)
 
     def on_mount(self) -> None:
-        self.query_one("#episode-body").display = False
+        self.body.display = False
         super().on_mount()
 
     # What is asked.
@@ -113,8 +94,11 @@ class EpisodeScreen(PlaceScreen):
             self.number = number % self.episodes if self.episodes else number
             self._asked += 1
             self._told = {}
+            self._patient = bool(self._shown)
+            if self._patient:
+                self.set_timer(PATIENCE_SECONDS, partial(self._lose_patience, self._asked))
             self._ask(self.pair, self.number, self._asked)
-            self._say_waiting()
+            self._take_up()
 
     @work(thread=True, exclusive=True, group="episode")
     def _ask(self, asked: Pair, number: int, serial: int) -> None:
@@ -134,23 +118,33 @@ class EpisodeScreen(PlaceScreen):
         self._told[told.run_id] = told
         if told.run_id == self.pair.focus.id:
             self.hardest, self.episodes = told.hardest, told.episodes or self.episodes
-        if told.answer is not None:
-            first = not self._shown
-            self._shown = {
-                run_id: shown
-                for run_id, shown in self._shown.items()
-                if run_id in self.pair.ids and shown.number == told.number
-            }
-            self._shown[told.run_id] = told.answer
-            if told.run_id == self.pair.focus.id and (first or self.step not in self._steps()):
-                self.step = told.answer.steps[told.answer.after]
-            self._draw_episode()
+        self._take_up()
+
+    def _lose_patience(self, asked: int) -> None:
+        if asked == self._asked:
+            self._patient = False
+            self._take_up()
+
+    def _take_up(self) -> None:
+        """Shows the answers that are there and says what is missing; for a moment after a question both wait,
+        so that a quick answer replaces the one before in one go."""
+        ids = self.pair.ids if self.pair is not None else ()
+        done = all(run_id in self._told and not self._told[run_id].phase for run_id in ids)
+        if self._patient and not done:
+            return
+        answers = {run_id: told.answer for run_id, told in self._told.items() if told.answer is not None}
+        if ids and ids[0] in answers and answers != self._shown:
+            self._shown = answers
+            if self.step not in self._steps() or self._after_first:
+                first = answers[ids[0]]
+                self.step, self._after_first = first.steps[first.after], False
+            self._redraw()
         self._say_waiting()
         self.refresh_bindings()
 
     # What is shown.
 
-    def _list(self) -> list[ImageEpisode | CurveEpisode]:
+    def _list(self) -> list[Shown]:
         ids = self.pair.ids if self.pair is not None else ()
         found = [self._shown[run_id] for run_id in ids if run_id in self._shown]
         return [each for each in found if type(each) is type(found[0])]
@@ -174,74 +168,15 @@ class EpisodeScreen(PlaceScreen):
         waiting.update(plain_lines(text))
         waiting.display = bool(text)
 
-    def _draw_episode(self) -> None:
-        shown = self._list()
-        if not shown:
-            return
-        self.query_one("#episode-body").display = True
-        total = max(self.episodes, shown[0].number + 1)
-        self._say("head", texts.heading(shown[0].number, total, shown[0].task, shown))
-        images = [each for each in shown if isinstance(each, ImageEpisode)]
-        curves = [each for each in shown if isinstance(each, CurveEpisode)]
-        self.query_one(Pictures).display = bool(images)
-        self.query_one("#episode-charts").display = bool(curves)
-        self._draw_step(images, curves)
-
-    def _draw_step(self, images: list[ImageEpisode], curves: list[CurveEpisode]) -> None:
-        shown: list[Adapted] = [*images, *curves]
-        self._say("film", texts.filmstrip(shown, self.step, self.size.width))
-        side = self.query_one("#episode-side").content_size.width or self.size.width * 2 // 5
-        self._say("layers", texts.layers(shown, self.step, side))
-        if images:
-            self.query_at = min(self.query_at, len(images[0].query_labels) - 1)
-            self._say("query", texts.query_lines(images, self.query_at, self.step, side))
-            confused = Text("\n").join(texts.confusion(each, self.step) for each in images)
-            self._say("confusion", confused)
-            self._say("classes", texts.names_line(images[0]))
-            self.query_one(Pictures).show(drawing.groups(images, self.step, self.query_at))
-        for name in ("query", "confusion", "classes"):
-            self.query_one(f"#episode-{name}").display = bool(images)
-        if curves:
-            self._draw_curves(curves)
-
-    def _draw_curves(self, curves: list[CurveEpisode]) -> None:
-        first, other = curves[0], curves[1] if len(curves) > 1 else None
-        beside = other is not None and self.size.width >= TWO_CHARTS
-        chart, baseline = (
-            self.query_one("#episode-chart", Chart),
-            self.query_one("#episode-chart-baseline", Chart),
-        )
-        self._chart(chart, first, drawing.curve_series(first, self.step, None if beside else other))
-        baseline.display = beside
-        if other is not None and beside:
-            self._chart(baseline, other, drawing.curve_series(other, self.step))
-
-    def _chart(self, chart: Chart, episode: CurveEpisode, series: list[Series]) -> None:
-        at = episode.at(self.step)
-        chart.title = plain(episode.algorithm)
-        chart.show(series, f"error {texts.figure(episode, at)} after {episode.steps[at]}")
-
-    def _say(self, name: str, text: Text) -> None:
-        self.query_one(f"#episode-{name}", Static).update(text)
-
     def _redraw(self) -> None:
         shown = self._list()
-        images = [each for each in shown if isinstance(each, ImageEpisode)]
-        curves = [each for each in shown if isinstance(each, CurveEpisode)]
-        if shown:
-            self._draw_step(images, curves)
+        self.body.display = bool(shown)
+        self.body.show(shown, self.step, self.episodes)
         self.refresh_bindings()
-
-    def on_resize(self) -> None:
-        self.call_after_refresh(self._redraw)
 
     def text_to_copy(self) -> str:
         """The episode's figures as text."""
-        shown = self._list()
-        if not shown:
-            return ""
-        head = texts.heading(shown[0].number, max(self.episodes, 1), shown[0].task, shown)
-        return f"{head.plain}\n{texts.filmstrip(shown, self.step, 10_000).plain}"
+        return self.body.as_text()
 
     # Keys.
 
@@ -254,7 +189,7 @@ class EpisodeScreen(PlaceScreen):
         if action == "hardest":
             return True if self.hardest else None
         if action == "pick_query":
-            return True if any(isinstance(each, ImageEpisode) for each in self._list()) else None
+            return True if self.body.images else None
         if action == "algorithm":
             return True if self._next_algorithm() is not None else None
         return True
@@ -300,12 +235,10 @@ class EpisodeScreen(PlaceScreen):
 
     def action_hardest(self) -> None:
         """The episode with the worst result after adaptation; again: the next worst."""
-        at = self.hardest.index(self.number) if self.number in self.hardest else -1
-        again = at >= 0 and self._last_hard == self.number
-        self.go_to(self.hardest[(at + 1) % len(self.hardest) if again else 0])
-        self._last_hard = self.number
-
-    _last_hard: int | None = None
+        again = self._hard == self.number
+        at = self.hardest.index(self.number) + 1 if again and self.number in self.hardest else 0
+        self.go_to(self.hardest[at % len(self.hardest)])
+        self._hard = self.number
 
     def action_random(self) -> None:
         """Any episode."""
@@ -332,20 +265,11 @@ class EpisodeScreen(PlaceScreen):
 
     def action_pick_query(self, by: int) -> None:
         """The next or the previous query."""
-        images = [each for each in self._list() if isinstance(each, ImageEpisode)]
-        order = sorted(range(len(images[0].query_labels)), key=images[0].query_labels.__getitem__)
-        self.query_at = order[(order.index(self.query_at) + by) % len(order)]
-        self._redraw()
-        picture = images[0].query_images[self.query_at]
-        pictures = self.query_one(Pictures)
-        main = self.query_one("#episode-main", VerticalScroll)
-        main.scroll_to(y=max(0, pictures.line_of(picture) - 2), animate=False)
+        self.body.pick_query(by)
 
     def action_scroll_body(self, by: int) -> None:
         """Scrolls what does not fit."""
-        for name in ("#episode-main", "#episode-side"):
-            panel = self.query_one(name, VerticalScroll)
-            panel.scroll_relative(y=by * max(1, panel.size.height - 2), animate=False)
+        self.body.scroll_panels(by)
 
     def action_algorithm(self) -> None:
         """The next algorithm that this task was learned by."""

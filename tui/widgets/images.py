@@ -118,7 +118,7 @@ class Pictures(Widget):
         super().__init__(id=id)
         self.groups: Sequence[Group] = ()
         self._lines: list[Strip] = []
-        self._places: list[tuple[Pixels, int]] = []
+        self._places: list[tuple[Pixels, int, int]] = []
         self._laid_out: tuple[int, bool] | None = None
         self._images: dict[tuple[int, int, bool], list[list[Segment]]] = {}
 
@@ -146,9 +146,9 @@ class Pictures(Widget):
             return Strip.blank(width, self.rich_style)
         return self._lines[y].adjust_cell_length(width, self.rich_style).apply_style(self.rich_style)
 
-    def line_of(self, pixels: Pixels) -> int:
-        """The first line of an image that is shown, or 0."""
-        return next((line for each, line in self._places if each is pixels), 0)
+    def lines_of(self, pixels: Pixels) -> tuple[int, int]:
+        """The lines that an image and its caption take, from the first to behind the last."""
+        return next(((begin, end) for each, begin, end in self._places if each is pixels), (0, 0))
 
     @property
     def _colours(self) -> bool:
@@ -170,12 +170,13 @@ class Pictures(Widget):
 
     def _row(self, row: Sequence[Picture], size: int) -> None:
         gap = Segment(" " * GAP)
-        self._places += [(picture.pixels, len(self._lines)) for picture in row]
+        begin = len(self._lines)
         images = [self._image(picture, size) for picture in row]
         for lines in zip(*images, strict=True):
             self._lines.append(Strip([segment for line in lines for segment in (*line, gap)]))
         captions = [Segment(f"{each.caption:<{size}.{size}}", each.style) for each in row]
         self._lines.append(Strip([segment for caption in captions for segment in (caption, gap)]))
+        self._places += [(picture.pixels, begin, len(self._lines)) for picture in row]
 
     def _image(self, picture: Picture, size: int) -> list[list[Segment]]:
         key = (id(picture.pixels), size, self._colours)
