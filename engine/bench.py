@@ -23,9 +23,9 @@ from engine.learner import Learner
 from engine.models import Parameters
 from engine.portions import mean_gradient, walks
 from engine.presets.schema import Spec
-from engine.runs import hold_slot
 from engine.tasks import build_tasks
 from engine.tasks.episodes import Episodes
+from engine.train_job import torch_device
 
 
 class Workload(NamedTuple):
@@ -192,34 +192,21 @@ def _row(
 
 def main(options: Sequence[str]) -> int:
     """Prints a row of JSON a line for every workload whose name holds the given text; `--device`,
-    `--seconds`. It holds the device's slot meanwhile: timings beside a training mean nothing.
+    `--seconds`.
 
     Raises:
         RequestError: no workload fits.
     """
     settings = dict(zip(options[::2], options[1::2], strict=False))
-    device = torch.device(device_name(settings.get("--device", "auto")))
     wanted = settings.get("--workload", "")
     chosen = [w for w in WORKLOADS if wanted in w.name]
     if not chosen:
         raise RequestError(
             f'no workload is called "{wanted}"; there are {", ".join(w.name for w in WORKLOADS)}'
         )
-    with hold_slot(str(device), time.time(), _patience(str(device))):
-        for workload in chosen:
-            for row in measure(workload, device, float(settings.get("--seconds", "3"))):
-                print(json.dumps(row), flush=True)
+    asked = settings.get("--device", "auto")
+    device = torch_device(device_name(asked), asked)
+    for workload in chosen:
+        for row in measure(workload, device, float(settings.get("--seconds", "3"))):
+            print(json.dumps(row), flush=True)
     return 0
-
-
-def _patience(device: str) -> Callable[[], bool]:
-    """Never gives up waiting for the device, but says once that it waits."""
-    due = [time.monotonic() + 2]
-
-    def asked() -> bool:
-        if due and time.monotonic() > due[0]:
-            due.clear()
-            print(json.dumps({"note": f"a training holds {device}; waiting for its end"}), flush=True)
-        return False
-
-    return asked

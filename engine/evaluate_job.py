@@ -3,6 +3,7 @@
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from engine.runs.results import episodes_key
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
 from engine.train_job import torch_device
+from engine.training import load_parameters
 
 PROGRESS_SECONDS = 0.25
 
@@ -47,7 +49,8 @@ def answer(asked: list[Asked], ending: Callable[[], bool]) -> int:
             failed = True
             request.refuse(f"{type(error).__name__}: {error}")
         finally:
-            (request.run.results / f".{request.name}.progress").unlink(missing_ok=True)
+            with suppress(OSError):
+                (request.run.results / f".{request.name}.progress").unlink()
     return int(failed)
 
 
@@ -102,13 +105,14 @@ def trained_learner(
     """A learner with the meta-parameters of a checkpoint's bytes; errors call it by the name `checkpoint`."""
     state = unpack(data, device, checkpoint)
     learner = Learner(spec, tasks, device)
-    learner.meta_parameters = {n: p.to(learner.dtype) for n, p in state["meta_parameters"].items()}
+    load_parameters(learner, state)
     return learner
 
 
 def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> None:
     content = {"phase": phase, "done": done, "total": total}
-    write_whole(run.results / f".{name}.progress", to_json(content), durable=False)
+    with suppress(OSError):
+        write_whole(run.results / f".{name}.progress", to_json(content), durable=False)
 
 
 def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Evaluation requests as a worker takes them up: checked, and with their checkpoint's bytes in hand."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -45,8 +46,12 @@ class Asked:
         return cls(run, name, device_name(spec.device), spec, checkpoint, data, content=request)
 
     def refuse(self, reason: str) -> None:
-        """Leaves one line where the asker looks for it, and takes the request away."""
-        write_whole(self.run.results / f".{self.name}.error", plain(reason, 500).encode())
+        """Leaves one line where the asker looks for it, and takes the request away.
+
+        Where that cannot be written (the disk is full, the run is gone) others must still be served.
+        """
+        with suppress(OSError):
+            write_whole(self.run.results / f".{self.name}.error", plain(reason, 500).encode())
         withdraw_request(self.run, self.name)
 
 

@@ -47,7 +47,7 @@ class Journal:
         self.events = EventWriter(run.events_path)
         self.seconds = 0.0
         self.best_file: str | None = None
-        self.last_step, self.last_time = 0, time.monotonic()
+        self.last_step, self.last_seconds = 0, 0.0
 
     def phase(self, name: str) -> None:
         """Names what the run is doing now."""
@@ -59,9 +59,9 @@ class Journal:
         self.events.append("train", **record)
         step = record["step"]
         if step % (SPEED_EVERY * self.spec.training.record_every) == 0:
-            now = time.monotonic()
-            speed = (step - self.last_step) / max(now - self.last_time, 1e-9)
-            self.last_step, self.last_time = step, now
+            # Of training alone: validations and checkpoints come between.
+            speed = (step - self.last_step) / max(self.seconds - self.last_seconds, 1e-9)
+            self.last_step, self.last_seconds = step, self.seconds
             memory = memory_bytes(self.device)
             self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
             self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
@@ -108,8 +108,9 @@ def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop
         status.update(state="failed", phase="", error=f"{fault}; {kept}")
         journal.events.append("note", text=str(fault))
         return 1
-    status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
+    # Words that were obeyed go before the state says so.
     clear(run)
+    status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
     return 0
 
 
@@ -153,7 +154,7 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
         for damaged in list_checkpoints(journal.run):
             if damaged.step > trainer.iteration:
                 journal.events.append("note", text=f"checkpoint {damaged.path.name} is damaged, passed over")
-    journal.last_step = trainer.iteration
+    journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
     return trainer
 
 
@@ -183,8 +184,9 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
     """Iterates until done or asked to end; returns the state that follows."""
     training, status = journal.spec.training, journal.status
     saved_at = trainer.iteration if journal.saved is not None else -1
-    journal.last_time = time.monotonic()
     first = True
+    if out_of_time(training.time_limit, journal):
+        return "finished"
     while trainer.iteration < trainer.iterations:
         begun = time.monotonic()
         record = trainer.step()
@@ -200,8 +202,7 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         if (fit := trainer.fit()) is not None:
             journal.events.append("fit", **fit)
         status.update(step=trainer.iteration)
-        out_of_time = training.time_limit is not None and journal.seconds >= training.time_limit
-        last = trainer.iteration == trainer.iterations or out_of_time
+        last = trainer.iteration == trainer.iterations or out_of_time(training.time_limit, journal)
         word = stop.word()
         validated = last or trainer.iteration % training.validation.every == 0
         if validated:
@@ -217,6 +218,11 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         if word in ("stop", "pause"):
             return "stopped" if word == "stop" else "paused"
     return "finished"
+
+
+def out_of_time(limit: float | None, journal: Journal) -> bool:
+    """Whether the training has had the seconds that it was given."""
+    return limit is not None and journal.seconds >= limit
 
 
 def _validate(trainer: Trainer, journal: Journal) -> None:

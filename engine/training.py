@@ -10,6 +10,7 @@ from torch import Tensor
 from engine.adaptation import MetaGradient, probe
 from engine.adaptation.losses import task_metric
 from engine.curves import curves
+from engine.errors import RequestError
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
 from engine.models import Parameters
@@ -103,7 +104,15 @@ class Trainer:
     def _joint(self) -> "Seen":
         learner, examples = self.learner, self.stream.examples(self.iteration)
         kind = learner.tasks.kind
-        gradient, loss, outputs = joint_gradient(learner.body, kind, learner.meta_parameters, examples)
+        try:
+            gradient, loss, outputs = joint_gradient(learner.body, kind, learner.meta_parameters, examples)
+        except torch.OutOfMemoryError:
+            # Portions would be normalised by other statistics: it would be another training.
+            batch = examples.x.shape[1]
+            raise RequestError(
+                f"the device's memory does not hold {batch:,} examples; give fewer with "
+                f"training.examples_per_batch"
+            ) from None
 
         def record() -> dict[str, Any]:
             return {"outer_loss": loss, "joint_metric": task_metric(kind, outputs, examples.y).mean().item()}
