@@ -341,6 +341,9 @@ def test_the_run_in_focus_chooses_the_table(runs):
             await pilot.press("3")
             await until(pilot, lambda: getattr(app.screen, "view", None) is not None)
             assert app.screen.view.table["task"] == "omniglot-5way-1shot"
+            app.run_in_focus = next(each.id for each in list_runs(runs) if each.algorithm == "anil")
+            await pilot.press("1", "3")
+            await until(pilot, lambda: app.screen.view.table["task"] == TASK)
 
     asyncio.run(go())
 
@@ -401,8 +404,12 @@ def test_new_results_come_by_themselves(runs):
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         assert app.screen.view.row("boil")["after"] is None
-        add_result(boil, accuracies(0.75))
+        await pilot.press("down", "down")
+        add_result(boil, accuracies(0.95))
         await until(pilot, lambda: app.screen.view.row("boil")["after"] is not None)
+        await pilot.pause()
+        assert app.screen.query_one(ResultTable).cursor_row == 0
+        assert app.screen.selected_row["label"] == "boil" and "boil better in" in text_of(app)
 
     shown(runs, look)
 

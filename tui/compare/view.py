@@ -62,7 +62,7 @@ def view_of(
         return None
     chosen = next((n for n, each in enumerate(standings) if each.key == key), None)
     if chosen is None:
-        has_run = (n for n, each in enumerate(standings) if run_id and _holds(each, run_id))
+        has_run = (n for n, each in enumerate(standings) if run_id and holds(each, run_id))
         chosen = next(has_run, 0)
     standing = standings[chosen]
     labels = [row.label for row in standing.rows]
@@ -102,7 +102,8 @@ def paper_tasks(standing: Standing) -> dict[str, int]:
     return found
 
 
-def _holds(standing: Standing, run_id: str) -> bool:
+def holds(standing: Standing, run_id: str) -> bool:
+    """Whether one of the table's rows is of that run."""
     return any(each.id == run_id for runs in standing.runs.values() for each in runs)
 
 

@@ -21,7 +21,7 @@ from tui.compare.histogram import Histogram, shares_text
 from tui.compare.keys import KEYS
 from tui.compare.remarks import Footnotes, more_episodes, protocol_line, remarks
 from tui.compare.testing import TestRound, progress_text
-from tui.compare.view import Row, View, Views, next_baseline
+from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
 from tui.keys import place
 from tui.marks import mark_of
@@ -84,6 +84,7 @@ class CompareScreen(PlaceScreen):
         self.view: View | None = None
         self.axis: Axis = "steps"
         self._key: str | None = None
+        self._focus: str | None = None
         self._baseline: str | None = None
         self._views = Views()
         self._looking, self._again = False, False
@@ -113,8 +114,9 @@ class CompareScreen(PlaceScreen):
         self.set_class(event.size.width < TWO_CHARTS, "narrow")
 
     def on_screen_resume(self) -> None:
-        # Another screen may have asked for other runs' histories meanwhile.
+        # Another screen may have asked for other runs' histories meanwhile, or opened another run.
         self._watch()
+        self._ask_for_view()
 
     # Reading, off the event loop
 
@@ -132,7 +134,13 @@ class CompareScreen(PlaceScreen):
         if self._looking:
             return
         self._looking = True
-        self._look(self.workbench.snapshot.runs, self._key, self.workbench.run_in_focus, self._baseline)
+        run_id = self.workbench.run_in_focus
+        if run_id != self._focus:
+            # Another run was opened since: its table is the one to see, unless it is in this one.
+            self._focus = run_id
+            if self.view is not None and run_id is not None and not holds(self.view.standing, run_id):
+                self._key, self._baseline = None, None
+        self._look(self.workbench.snapshot.runs, self._key, run_id, self._baseline)
 
     @work(thread=True, group="compare-look")
     def _look(
