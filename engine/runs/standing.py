@@ -16,6 +16,7 @@ from engine.runs.listing import Summary
 from engine.runs.reports import Result, RowRuns, Trained, _episodes_at, table
 from engine.runs.results import read_evaluations
 from engine.runs.reuse import choose
+from engine.runs.row_labels import RowKey, labelled
 from engine.runs.sound_results import number, sound
 from engine.runs.store import Run
 
@@ -27,8 +28,6 @@ SHAPE = ("dataset", "ways", "shots", "queries")
 SAME_EPISODES = (*SHAPE, "episodes", "evaluation_seed", "statistics")
 """The protocol's keys on which results must agree to stand in one table."""
 NOT_TESTED = "not tested yet"
-LABEL_SETTINGS = 2
-"""How many differing settings a row's label names; `set` has all of them."""
 
 
 class Protocol(NamedTuple):
@@ -113,10 +112,6 @@ class _Seen:
     results: tuple[Result, ...]
 
 
-RowKey = tuple[str, str, str]
-"""Algorithm, training key, task trained on."""
-
-
 class Standings:
     """Reads the folder's tables; what has not changed is not read again. Not for several threads at once."""
 
@@ -191,7 +186,7 @@ def _tables(task: str, budget: str, rows: Mapping[RowKey, Mapping[int, _Seen]]) 
 def _standing(
     task: str, budget: str, rows: Mapping[RowKey, Mapping[int, _Seen]], protocol: Protocol | None
 ) -> Standing:
-    labels, settings = _labels(rows)
+    labels, settings = labelled({key: next(iter(by_seed.values())).spec for key, by_seed in rows.items()})
     made: list[RowRuns] = []
     runs: dict[str, tuple[Summary, ...]] = {}
     tasks_each: dict[str, float] = {}
@@ -304,61 +299,6 @@ def _stated(rows: Mapping[RowKey, Mapping[int, _Seen]]) -> dict[str, Any]:
                 test = {"episodes": asked.episodes, "evaluation_seed": asked.seed}
                 return {**shape, **test, "statistics": asked.statistics}
     return dict.fromkeys(SAME_EPISODES)
-
-
-def _labels(
-    rows: Mapping[RowKey, Mapping[int, _Seen]],
-) -> tuple[dict[RowKey, str], dict[RowKey, dict[str, Any]]]:
-    """A unique label for each row, and the settings in which rows of one algorithm differ."""
-    labels: dict[RowKey, str] = {}
-    settings: dict[RowKey, dict[str, Any]] = {}
-    task_names = {key[2] for key in rows}
-    for key in rows:
-        alike = [other for other in rows if (other[0], other[2]) == (key[0], key[2])]
-        settings[key] = _differing(key, alike, rows) if len(alike) > 1 else {}
-        named = [
-            f"{path.rpartition('.')[2].replace('_', ' ')} {value}" for path, value in settings[key].items()
-        ]
-        trained_on = [f"trained on {key[2]}"] if len(task_names) > 1 else []
-        label = ", ".join([key[0], *trained_on, *named[:LABEL_SETTINGS]])
-        number, taken = 1, set(labels.values())
-        while (unique := label if number == 1 else f"{label} ({number})") in taken:
-            number += 1
-        labels[key] = unique
-    return labels, settings
-
-
-def _differing(
-    key: RowKey, alike: Sequence[RowKey], rows: Mapping[RowKey, Mapping[int, _Seen]]
-) -> dict[str, Any]:
-    """The row's values at the paths where rows of its algorithm do not agree."""
-    flat = {other: _settings(next(iter(rows[other].values())).spec) for other in alike}
-    return {
-        path: value
-        for path, value in flat[key].items()
-        if any(other.get(path) != value for other in flat.values() if other)
-    }
-
-
-def _settings(spec: "Spec | None") -> dict[str, Any]:
-    """What a training reads, by dotted path; empty without a spec."""
-    if spec is None:
-        return {}
-    from engine.presets import spec_to_dict
-
-    flat: dict[str, Any] = {}
-    waiting: list[tuple[str, Any]] = [
-        (name, section)
-        for name, section in spec_to_dict(spec).items()
-        if name in ("task", "model", "adaptation", "outer", "training")
-    ]
-    while waiting:
-        path, value = waiting.pop(0)
-        if isinstance(value, Mapping):
-            waiting += [(f"{path}.{name}", inner) for name, inner in value.items()]
-        else:
-            flat[path] = value
-    return flat
 
 
 def _published(spec: "Spec | None", algorithm: str, task: str, trained_on: str) -> Mapping[str, Any] | None:

@@ -23,6 +23,7 @@ from tui.compare.remarks import Footnotes, more_episodes, protocol_line, remarks
 from tui.compare.testing import TestRound, progress_text
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
+from tui.compare.words import NOTHING, has_finished, title_of, untested, why_no_difference
 from tui.keys import place
 from tui.marks import mark_of
 from tui.output import plain
@@ -34,11 +35,6 @@ LOOK_EVERY = 1.0
 """Seconds between looks at the results folders while the screen is shown."""
 TWO_CHARTS = 100
 """Columns from which both charts stand side by side."""
-NOTHING = (
-    "There is nothing to compare yet: no run has finished. "
-    "On the bench (1) choose a task and algorithms, then enter; pretraining joins in by itself."
-)
-METRICS = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
 
 
 class CompareScreen(PlaceScreen):
@@ -240,7 +236,7 @@ class CompareScreen(PlaceScreen):
         possible = {
             "table": view is not None and view.of > 1,
             "stop_tests": self._round is not None,
-            "test": view is not None and self._round is None and _has_finished(view),
+            "test": view is not None and self._round is None and has_finished(view),
             "open_episode": bool(row["runs"]) if (row := self.selected_row) else False,
         }
         if action in ("baseline", "export"):
@@ -281,8 +277,8 @@ class CompareScreen(PlaceScreen):
         view = self.view
         if view is None or self._round is not None:
             return
-        episodes = None if _untested(view) else more_episodes(view, self.selected_row)
-        if episodes is None and not _untested(view):
+        episodes = None if untested(view) else more_episodes(view, self.selected_row)
+        if episodes is None and not untested(view):
             self.workbench.tell("every row is tested on as many episodes as this key asks for")
             return
         if episodes is not None:
@@ -324,42 +320,3 @@ class CompareScreen(PlaceScreen):
         self._round = None
         self._ask_for_view()
         self.refresh_bindings()
-
-
-def title_of(view: View) -> str:
-    """What is compared, on how many episodes, and which table of how many this is."""
-    table = view.table
-    episodes = table["protocol"].get("episodes")
-    tested = any(row["after"] is not None for row in view.rows)
-    on = f"{episodes:,} test episodes, the same for all" if tested and episodes else "not tested yet"
-    words = [
-        plain(f"{table['task']}: {METRICS.get(table['metric'], '')}"),
-        on,
-        f"{view.standing.budget} budget",
-    ]
-    if view.of > 1:
-        words.append(f"table {view.number + 1} of {view.of}")
-    return ", ".join(words)
-
-
-def why_no_difference(view: View, row: Row) -> str:
-    """Why there is no histogram."""
-    label = plain(row["label"])
-    if row["label"] == view.baseline:
-        return f"{label} is the baseline: choose another row to see its difference to it"
-    if view.baseline is None:
-        return "no baseline is chosen: b chooses one"
-    return f"{label} and {plain(view.baseline)} have no test episodes in common yet: e tests what is missing"
-
-
-def _untested(view: View) -> bool:
-    """Whether a finished run has no result in this table."""
-    return any(
-        summary.state == "finished" and result is None
-        for row in view.standing.rows
-        for summary, result in zip(view.standing.runs[row.label], row.results, strict=True)
-    )
-
-
-def _has_finished(view: View) -> bool:
-    return any(run.state == "finished" for runs in view.standing.runs.values() for run in runs)

@@ -1,0 +1,50 @@
+"""The compare screen's sentences, and what they depend on."""
+
+from tui.compare.view import Row, View
+from tui.output import plain
+
+NOTHING = (
+    "There is nothing to compare yet: no run has finished. "
+    "On the bench (1) choose a task and algorithms, then enter; pretraining joins in by itself."
+)
+METRICS = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
+
+
+def title_of(view: View) -> str:
+    """What is compared, on how many episodes, and which table of how many this is."""
+    table = view.table
+    episodes = table["protocol"].get("episodes")
+    tested = any(row["after"] is not None for row in view.rows)
+    on = f"{episodes:,} test episodes, the same for all" if tested and episodes else "not tested yet"
+    words = [
+        plain(f"{table['task']}: {METRICS.get(table['metric'], '')}"),
+        on,
+        f"{view.standing.budget} budget",
+    ]
+    if view.of > 1:
+        words.append(f"table {view.number + 1} of {view.of}")
+    return ", ".join(words)
+
+
+def why_no_difference(view: View, row: Row) -> str:
+    """Why there is no histogram."""
+    label = plain(row["label"])
+    if row["label"] == view.baseline:
+        return f"{label} is the baseline: choose another row to see its difference to it"
+    if view.baseline is None:
+        return "no baseline is chosen: b chooses one"
+    return f"{label} and {plain(view.baseline)} have no test episodes in common yet: e tests what is missing"
+
+
+def untested(view: View) -> bool:
+    """Whether a finished run has no result in this table."""
+    return any(
+        summary.state == "finished" and result is None
+        for row in view.standing.rows
+        for summary, result in zip(view.standing.runs[row.label], row.results, strict=True)
+    )
+
+
+def has_finished(view: View) -> bool:
+    """Whether a run of this table has finished and can be tested."""
+    return any(run.state == "finished" for runs in view.standing.runs.values() for run in runs)
