@@ -117,7 +117,9 @@ def test_search_next_and_before(tmp_path: Path, size: tuple[int, int]) -> None:
         assert isinstance(screen, LogScreen)
         await until(pilot, lambda: "line 199 [i]x[/i]" in shown(app))
         assert screen.check_action("next", (1,)) is None
-        await pilot.press("slash", *"line 4", "enter")
+        await pilot.press("slash")
+        screen.query_one(Input).value = "line 4"
+        await pilot.press("enter")
         assert screen.lines.here == 4 and "line 4 [i]" in shown(app)
         await pilot.press("n")
         assert screen.lines.here == 40
@@ -125,7 +127,9 @@ def test_search_next_and_before(tmp_path: Path, size: tuple[int, int]) -> None:
         assert screen.lines.here == 49
         await pilot.press("escape")
         assert isinstance(app.screen, LogScreen) and not screen.lines.words
-        await pilot.press("slash", *"nothing", "enter")
+        await pilot.press("slash")
+        screen.query_one(Input).value = "nothing"
+        await pilot.press("enter")
         assert app.told == ["no line has nothing"]
         await pilot.press("escape", "escape")
         assert app.runs

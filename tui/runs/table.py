@@ -100,14 +100,15 @@ class RunTable(ScrollView, can_focus=True):
         index = max(0, min(index, len(self.rows) - 1))
         if not self.rows or index == self.cursor:
             return
-        self.cursor = index
+        before, self.cursor = self.cursor, index
         room = max(1, self.size.height - 1)
         top = self.scroll_offset.y
+        for row in (before, index):
+            self.refresh(Region(0, row - top + 1, self.size.width, 1))
         if index < top:
             self.scroll_to(y=index, animate=False, force=True)
         elif index >= top + room:
             self.scroll_to(y=index - room + 1, animate=False, force=True)
-        self.refresh()
         self.post_message(self.Moved())
 
     def action_move(self, rows: int) -> None:

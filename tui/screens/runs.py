@@ -8,6 +8,7 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from engine.errors import RequestError
@@ -38,6 +39,9 @@ KEYS = (
     Key("space", "mark", "Mark", "mark several for p, x, r and del", "no run is selected", in_footer=False),
     Key("escape", "back", "Back", "drop the filter, then the marks", in_footer=False),
 )
+REST_SECONDS = 0.03
+AGES_SECONDS = 20.0
+"""How often the ages are drawn anew while nothing else changes."""
 
 
 class RunsScreen(PlaceScreen):
@@ -60,6 +64,7 @@ class RunsScreen(PlaceScreen):
         self._removed: list[list[str]] = []
         self._absence: Absence | None = None
         self._possible: tuple[bool, ...] = ()
+        self._rest: Timer | None = None
 
     def compose_body(self) -> ComposeResult:
         yield Static("", id="heading")
@@ -70,6 +75,7 @@ class RunsScreen(PlaceScreen):
     def on_mount(self) -> None:
         self.query_one(RunTable).focus()
         self._remember()
+        self.set_interval(AGES_SECONDS, self._renew_ages)
 
     @work(thread=True)
     def _remember(self) -> None:
@@ -78,6 +84,10 @@ class RunsScreen(PlaceScreen):
 
     def _have_remembered(self, absence: Absence) -> None:
         self._absence = absence
+        if self.is_current:
+            self.refresh_picture()
+
+    def _renew_ages(self) -> None:
         if self.is_current:
             self.refresh_picture()
 
@@ -175,6 +185,12 @@ class RunsScreen(PlaceScreen):
             self.refresh_bindings()
 
     def on_run_table_moved(self) -> None:
+        """The table answers at once; what is told of the run follows when the cursor rests."""
+        if self._rest is not None:
+            self._rest.stop()
+        self._rest = self.set_timer(REST_SECONDS, self._rested)
+
+    def _rested(self) -> None:
         self._draw_panel()
         self._renew_keys()
 
