@@ -278,6 +278,26 @@ def test_g_and_enter_on_the_start_line_start_what_is_chosen(tmp_path: Path) -> N
     run_app(tmp_path, (120, 36), action)
 
 
+def test_a_start_that_is_refused_says_why_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    class Real(App):
+        CSS_PATH = App.CSS_PATH
+        begin = Workbench.begin  # type: ignore[assignment]
+
+    async def go() -> None:
+        app = Real(tmp_path)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await read(pilot, app)
+            choose = app.screen.query_one(Choose)
+            choose.take(Selection("omniglot-5way-1shot", ("maml",)))
+            await pilot.press("g")
+            await until(pilot, lambda: bool(app.complaints))
+            await until(pilot, lambda: not choose.starting)
+            assert "omniglot" in app.complaints[0]
+            assert not list_runs(tmp_path / "runs")
+
+    asyncio.run(go())
+
+
 def test_nothing_chosen_cannot_be_started(tmp_path: Path) -> None:
     async def action(pilot: Pilot[int], app: App) -> None:
         screen = app.screen
@@ -327,7 +347,7 @@ async def enter_value(pilot: Pilot[int], screen: SettingsScreen, path: str, text
     await pilot.press("enter")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SIZES[:2])
 def test_a_changed_value_is_marked_and_started(tmp_path: Path, size: tuple[int, int]) -> None:
     async def action(pilot: Pilot[int], app: App) -> None:
         screen = await form(pilot, app)
@@ -551,6 +571,21 @@ def test_every_panel_is_reached_with_tab_at_80_columns(tmp_path: Path) -> None:
         assert app.focused is not None and app.focused.id == "fan"
 
     run_app(tmp_path, (80, 24), action)
+
+
+def test_a_window_made_narrow_keeps_what_has_the_focus(tmp_path: Path) -> None:
+    runs = made(tmp_path, "running")
+
+    async def action(pilot: Pilot[int], app: App) -> None:
+        await app.picture(pilot, Snapshot(1.0, runs))
+        app.screen.query_one("#loss", Chart).focus()
+        await pilot.pause()
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.focused is not None and app.focused.id == "loss"
+        assert app.focused.region.area > 0
+
+    run_app(tmp_path, (120, 36), action)
 
 
 def test_columns_are_switched_with_brackets(tmp_path: Path) -> None:

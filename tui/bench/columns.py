@@ -56,6 +56,13 @@ class ColumnScreen(PlaceScreen):
         names.display = narrow
         names.update(line)
 
+    def on_descendant_focus(self) -> None:
+        """Remembers the column of what has the focus, for when the window becomes narrow."""
+        above = [node.id for node in self.focused.ancestors] if self.focused is not None else []
+        for index, (name, _) in enumerate(self.NAMES):
+            if name in above:
+                self.column = index
+
     def panels(self, column: int) -> list[Widget]:
         """What can have the focus in a column, in order."""
         inside = self.query_one(f"#{self.NAMES[column][0]}")
