@@ -1,8 +1,10 @@
 """The workbench on its runs screen, fed pictures by the test: no reader's thread, no other screen."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -81,3 +83,20 @@ async def until(pilot: Pilot[int], true: Callable[[], bool], seconds: float = 10
     while not true():
         assert time.monotonic() < end, f"waited in vain:\n{shown(pilot.app)}"  # type: ignore[arg-type]
         await pilot.pause(0.02)
+
+
+Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]
+
+
+def in_app(runs_dir: Path, act: Act, size: tuple[int, int] = (120, 36)) -> None:
+    """Opens the runs screen on the folder, hands it a picture, and does what the test wants."""
+
+    async def main() -> None:
+        app = RunsApp(runs_dir)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            app.picture()
+            await until(pilot, lambda: bool(app.snapshot.taken))
+            await act(app, pilot)
+
+    asyncio.run(main())

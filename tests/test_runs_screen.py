@@ -1,25 +1,22 @@
 """The runs screen: the table, the panel, every key, hostile folders, the card after an absence."""
 
-import asyncio
 import json
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_runs import make_run, make_spec, use_fake_worker, wait_until
-from runs_app import RunsApp, shown, snapshot_of, until
+from runs_app import RunsApp, in_app, shown, snapshot_of, until
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.errors import RequestError
 from engine.runs import Run, StatusWriter, asked, create_run, list_runs, read_status, write_checkpoint
-from engine.runs.status import Status
-from tui.runs.away import AwayCard, read_closed, while_away, write_closed
 from tui.runs.requests import changes_of
 from tui.runs.rows import COLUMNS, filtered, layout, ordered
 from tui.screens.log import LogScreen
@@ -27,7 +24,6 @@ from tui.screens.questions import AskText
 from tui.screens.replay import ReplayScreen
 from tui.snapshot import Snapshot
 
-Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]
 SIZES = ((80, 24), (120, 36), (200, 60))
 
 
@@ -45,20 +41,6 @@ def live() -> Iterator[Callable[..., Run]]:
     yield make
     for descriptor in held:
         os.close(descriptor)
-
-
-def in_app(runs_dir: Path, act: Act, size: tuple[int, int] = (120, 36)) -> None:
-    """Opens the runs screen on the folder, hands it a picture, and does what the test wants."""
-
-    async def main() -> None:
-        app = RunsApp(runs_dir)
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            app.picture()
-            await until(pilot, lambda: bool(app.snapshot.taken))
-            await act(app, pilot)
-
-    asyncio.run(main())
 
 
 def select(app: RunsApp, name: str) -> None:
@@ -307,8 +289,7 @@ def test_thousands_of_runs_scroll_and_only_changed_cells_are_drawn_again(tmp_pat
     in_app(tmp_path, act)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_hostile_folder_is_shown_as_it_is(tmp_path: Path, size: tuple[int, int]) -> None:
+def test_a_hostile_folder_is_shown_as_it_is(tmp_path: Path) -> None:
     make_run(
         tmp_path, name="[red]x[/red]\x1b[2J", state="failed", error="[bold]no[/] \x1b]0;t\x07 such thing"
     )
@@ -337,7 +318,7 @@ def test_a_hostile_folder_is_shown_as_it_is(tmp_path: Path, size: tuple[int, int
         select(app, "[red]x[/red] [2J")
         await until(pilot, lambda: "failed at 0 of 40: [bold]no[/]" in " ".join(shown(app).split()))
 
-    in_app(tmp_path, act, size)
+    in_app(tmp_path, act, (80, 24))
 
 
 def test_a_failed_run_says_why_and_where_its_log_ends(tmp_path: Path) -> None:
@@ -377,38 +358,3 @@ def test_keys_open_the_other_screens(tmp_path: Path) -> None:
         await until(pilot, lambda: app.runs.text_to_copy() == f"kshot runs show {run.id}")
 
     in_app(tmp_path, act)
-
-
-def test_the_card_says_what_ended_meanwhile_and_any_key_puts_it_away(tmp_path: Path) -> None:
-    write_closed(tmp_path, time.time() - 3600)
-    make_run(tmp_path, name="a", state="finished", step=40, best={"value": 0.5})
-    make_run(tmp_path, seed=1, name="b", state="finished", step=40, best={"value": 0.25})
-    make_run(tmp_path, seed=2, name="c", state="running")
-
-    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
-        await until(pilot, lambda: isinstance(app.screen, AwayCard))
-        await until(pilot, lambda: "While you were away (1 h 00 min): 2 finished, 1 crashed." in shown(app))
-        assert "Best: maml 0.250 on sine-10shot" in shown(app)
-        await pilot.press("x")
-        assert app.runs
-        app.picture()
-        await pilot.pause(0.1)
-        assert app.runs, "the card comes once"
-
-    in_app(tmp_path, act, (80, 24))
-    closed = read_closed(tmp_path)
-    assert closed is not None and time.time() - closed < 60
-
-
-def test_no_card_where_nothing_ended(tmp_path: Path) -> None:
-    run = make_run(tmp_path, state="paused")
-    summaries = list_runs(tmp_path)
-    now = time.time()
-    assert while_away(summaries, now - 10, now) == ()
-    done = [replace(summary, status=Status("finished", updated=now - 5)) for summary in summaries]
-    assert while_away(done, None, now) == () == while_away(done, now - 1, now)
-    assert len(while_away(done, now - 10, now)) == 1
-    (tmp_path / ".seen").write_text('{"closed": "x')
-    assert read_closed(tmp_path) is None and run.path.is_dir()
-    write_closed(tmp_path / "none", now)
-    assert not (tmp_path / "none").exists()

@@ -1,5 +1,6 @@
 """What can be asked of runs, several at once, off the loop: a sentence comes back, or RequestError."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -93,6 +94,22 @@ def changes_of(run: Run, overrides: Sequence[str]) -> list[tuple[str, str, str]]
         for path in changed
         if not path.startswith("origin.")
     ]
+
+
+def overrides_in(text: str) -> list[str]:
+    """The `path=value` texts of a line, parted by spaces as a shell does. Raises RequestError."""
+    try:
+        return shlex.split(text)
+    except ValueError as fault:
+        raise RequestError(f"a quotation mark is not closed: {text}") from fault
+
+
+def what_changes(run: Run, text: str) -> str:
+    """What forking with these texts would change, a line each. Raises RequestError for what is wrong."""
+    changed = changes_of(run, overrides_in(text))
+    if not changed:
+        return "nothing is changed: the same training once more"
+    return "\n".join(f"{path}  {before} → {after}" for path, before, after in changed)
 
 
 def _asked(run: Run, word: str) -> str:

@@ -11,7 +11,6 @@ from textual.binding import BindingType
 from textual.timer import Timer
 from textual.widgets import Input, Static
 
-from engine.errors import RequestError
 from engine.runs import Run, Summary
 from engine.runs.processes import RESUMABLE
 from tui.keys import Key, place
@@ -251,7 +250,7 @@ class RunsScreen(PlaceScreen):
             if text is not None:
                 runs_dir, data_dir = self.workbench.runs_dir, self.workbench.data_dir
                 self.workbench.ask_off_loop(
-                    lambda: requests.fork(source, _overrides(text), runs_dir, data_dir)
+                    lambda: requests.fork(source, requests.overrides_in(text), runs_dir, data_dir)
                 )
 
         source = run.run
@@ -259,7 +258,7 @@ class RunsScreen(PlaceScreen):
             f"Fork {run_label(run)}",
             "path=value, several with spaces: adaptation.steps=5 outer.learning_rate=3e-3 seed=1; "
             "enter begins, esc goes back",
-            lambda text: _what_changes(source, text),
+            lambda text: requests.what_changes(source, text),
         )
         self.app.push_screen(question, begin)
 
@@ -325,19 +324,3 @@ class RunsScreen(PlaceScreen):
         if not self.panel.has_spec(run.id):
             return f"kshot runs show {shlex.quote(run.id)}"
         return f"kshot train {shlex.quote(str(run.run.spec_path))}"
-
-
-def _overrides(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as fault:
-        raise RequestError(f"a quotation mark is not closed: {text}") from fault
-
-
-def _what_changes(run: Run, text: str) -> str:
-    """What forking with these texts would change, a line each. Raises RequestError for what is wrong."""
-    overrides = _overrides(text)
-    changed = requests.changes_of(run, overrides)
-    if not changed:
-        return "nothing is changed: the same training once more"
-    return "\n".join(f"{path}  {before} → {after}" for path, before, after in changed)
