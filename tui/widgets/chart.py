@@ -80,7 +80,8 @@ class Chart(Widget, can_focus=True):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """`smoothable`: `m` lays a running mean over the raw curve. `empty` is said while it is."""
+        """`smoothable`: a running mean lies over the raw curve, until `m`. `empty`: the sentence shown while
+        nothing is recorded."""
         super().__init__(id=id, classes=classes)
         self.title, self.unit, self.x_label = title, unit, x_label
         self.smoothable, self.empty = smoothable, empty or f"no {_NOUNS[unit]} recorded yet"
