@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import App
@@ -11,14 +11,19 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import RequestError
-from engine.runs.rows import Options
 from tui.keys import EVERYWHERE, place
 from tui.output import plain
 from tui.reader import Reader
 from tui.screens.base import PlaceScreen
-from tui.session import Session, planned
 from tui.snapshot import Snapshot
+from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES
+
+if TYPE_CHECKING:
+    from engine.runs.rows import Options
+
+TERMINAL_LOOK_SECONDS = 2.0
+LOST_TERMINAL = 129
 
 
 def _bench() -> Screen[None]:
@@ -48,7 +53,7 @@ def _episode() -> Screen[None]:
 class Workbench(App[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
-    CSS_PATH = "theme.tcss"
+    CSS_PATH = Path(__file__).with_name("theme.tcss")
     TITLE = "kshot"
     MODES: ClassVar[dict[str, str | Callable[[], Screen[None]]]] = {
         "bench": _bench,
@@ -70,7 +75,8 @@ class Workbench(App[int]):
             return isinstance(message, Workbench.Pictured)
 
     def __init__(self, runs_dir: Path, data_dir: Path) -> None:
-        super().__init__(ansi_color=False)
+        # Without colours Textual sends none only if it may use the terminal's own.
+        super().__init__(ansi_color=without_colour())
         self.runs_dir, self.data_dir = runs_dir, data_dir
         self.snapshot = Snapshot()
         self.reader = Reader(runs_dir, lambda picture: self.post_message(self.Pictured(picture)))
@@ -82,6 +88,12 @@ class Workbench(App[int]):
 
     def on_mount(self) -> None:
         self.reader.start()
+        self.set_interval(TERMINAL_LOOK_SECONDS, self._look_for_terminal)
+
+    def _look_for_terminal(self) -> None:
+        """A process whose terminal has gone must end, not spin."""
+        if not self.is_headless and is_gone():
+            self.exit(return_code=LOST_TERMINAL)
 
     def on_workbench_pictured(self, message: Pictured) -> None:
         """Hands a new picture to the screen that is shown."""
@@ -104,8 +116,10 @@ class Workbench(App[int]):
         self.action_go(mode)
 
     @work(thread=True, exclusive=True, group="begin")
-    def begin(self, what: Sequence[str], options: Options) -> None:
+    def begin(self, what: Sequence[str], options: "Options") -> None:
         """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""
+        from tui.session import Session, planned
+
         try:
             plan = planned(what, options, self.runs_dir, self.data_dir)
             session = Session(plan, self.runs_dir, self.data_dir)
@@ -160,6 +174,7 @@ class Workbench(App[int]):
 
 def run_workbench(runs_dir: Path, data_dir: Path) -> int:
     """Runs the app until it is left; returns its exit code and says what goes on without it."""
+    prepare()
     app = Workbench(runs_dir, data_dir)
     app.run()
     under_way = app.snapshot.under_way()

@@ -14,12 +14,13 @@ from tui import (
     runs_command,
     train_command,
 )
+from tui import options as given
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 app = typer.Typer(
     name="kshot",
-    help="Train, watch and compare few-shot learners.",
+    help="Train, watch and compare few-shot learners. Without a command, on a terminal: the workbench.",
     context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -40,9 +41,20 @@ def _kshot(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
     ] = False,
-) -> None:
-    if context.invoked_subcommand is None:
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """On a terminal, without a command: the workbench."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from tui.terminal import can_show
+
+    if not can_show():
         typer.echo(context.get_help())
+        return 0
+    from tui.app import run_workbench
+
+    return run_workbench(*given.folders(runs_dir, data_dir))
 
 
 app.command("train")(train_command.train)

@@ -37,7 +37,7 @@ def _show(
 ) -> int:
     measured = measured_runs(runs_dir)
     estimates = [estimate(training.spec, measured) for training in trainings]
-    left = [_left(training, guess) for training, guess in zip(trainings, estimates, strict=True)]
+    left = [seconds_left(training, guess) for training, guess in zip(trainings, estimates, strict=True)]
     if json:
         emit_json(
             {
@@ -77,7 +77,7 @@ def _show(
     return 0
 
 
-def _left(training: Training, guess: Estimate) -> float:
+def seconds_left(training: Training, guess: Estimate) -> float:
     """Seconds still to train: nothing for what is reused, the rest for what is resumed or waited for."""
     if training.action == "reuse" or guess.seconds is None:
         return 0.0

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from engine.runs import Status, Summary
-from engine.runs.columns import History
+
+if TYPE_CHECKING:
+    from engine.runs.columns import History
 
 
 @dataclass(frozen=True)
 class TestNow:
     """A test under way: its row, what it is doing, how much of how much (0 of 0: waiting)."""
+
+    __test__: ClassVar[bool] = False
 
     label: str
     phase: str
@@ -40,7 +44,7 @@ class Snapshot:
     taken: float = 0.0
     runs: tuple[Summary, ...] = ()
     asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    histories: Mapping[str, History] = field(default_factory=dict)
+    histories: Mapping[str, "History"] = field(default_factory=dict)
     session: SessionNow | None = None
     error: str | None = None
 

@@ -30,7 +30,7 @@ class Estimator:
     def outlook(self, selection: Selection) -> Outlook:
         """The sentence for this selection; what is wrong with it is said in the engine's words."""
         from engine.runs.estimate import estimate
-        from tui.dry_run import BEGUN, _left
+        from tui.dry_run import BEGUN, seconds_left
         from tui.session import planned
 
         try:
@@ -41,7 +41,7 @@ class Estimator:
         begun = [t for t in plan.trainings if t.action in BEGUN]
         reused = sum(training.action == "reuse" for training in plan.trainings)
         waiting = len(plan.trainings) - len(begun) - reused
-        seconds = sum(_left(t, guess) for t, guess in zip(plan.trainings, guesses, strict=True))
+        seconds = sum(seconds_left(t, guess) for t, guess in zip(plan.trainings, guesses, strict=True))
         memory = max((guess.memory_bytes or 0 for guess in guesses), default=0)
         parts = []
         if begun or waiting:
