@@ -270,6 +270,8 @@ def test_the_run_in_focus_comes_first_then_the_newest_finished_one(tmp_path: Pat
     assert found is not None and found.ids == (maml.id, base.id)
     newest = pair(picture, "not there")
     assert newest is not None and newest.ids == (other.id,)
+    ended_with_baseline = pair(Snapshot(runs=(ids[base.id], ids[maml.id])), None)
+    assert ended_with_baseline is not None and ended_with_baseline.ids == (maml.id, base.id)
     assert next_algorithm(picture, ids[maml.id]) == base.id
     assert next_algorithm(picture, ids[other.id]) is None
     assert pair(Snapshot(), None) is None

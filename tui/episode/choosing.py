@@ -27,11 +27,18 @@ class Pair:
 
 
 def pair(snapshot: Snapshot, wanted: str | None) -> Pair | None:
-    """The wanted run if it is finished, else the newest finished one; None where there is none."""
+    """The wanted run if it is finished, else the newest finished one; None where there is none.
+
+    A comparison often ends with its baseline: then the newest other run of that task is looked at, beside it.
+    """
     finished = _finished(snapshot)
-    focus = next((run for run in finished if run.id == wanted), finished[0] if finished else None)
-    if focus is None:
+    if not finished:
         return None
+    focus = next((run for run in finished if run.id == wanted), None)
+    if focus is None:
+        newest = finished[0]
+        of_task = [run for run in finished if run.task == newest.task and run.algorithm != BASELINE]
+        focus = of_task[0] if of_task else newest
     others = [run for run in finished if (run.task, run.algorithm) == (focus.task, BASELINE)]
     baseline = next((run for run in others if run.id != focus.id), None)
     return Pair(focus, baseline if focus.algorithm != BASELINE else None)
