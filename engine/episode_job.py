@@ -8,6 +8,7 @@ import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -71,18 +72,24 @@ def answer(run: Run, name: str, learners: "Learners") -> bool:
     try:
         write_result(run, name, {"kind": episodes.KIND, "id": name, **_answer(request, learners)})
     except RequestError as error:
-        request.refuse(str(error))
+        _refuse(request, str(error))
     except Exception as error:
         # A question that cannot be answered must not take the worker, and so the others, with it.
         traceback.print_exc()
-        request.refuse(f"{type(error).__name__}: {error}")
+        _refuse(request, f"{type(error).__name__}: {error}")
     finally:
         episodes.told_all(run, name)
     return True
 
 
+def _refuse(request: Asked, reason: str) -> None:
+    # The run may have been removed meanwhile, or the disk be full.
+    with suppress(OSError):
+        request.refuse(reason)
+
+
 class Learners:
-    """The trained learners of the last questions, by run, checkpoint and whatever else they depend on."""
+    """The trained learners of the last questions, by checkpoint and whatever else they depend on."""
 
     def __init__(self) -> None:
         self.kept: OrderedDict[tuple[str, str, str], Learner] = OrderedDict()
