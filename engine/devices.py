@@ -1,8 +1,10 @@
 """Which device a spec means, told without torch, so that its slot is held before torch is imported."""
 
 import os
+import sys
 from pathlib import Path
 
+from engine.errors import RequestError
 from engine.presets.schema import Spec
 
 
@@ -12,6 +14,19 @@ def device_name(wanted: str) -> str:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
         return "cuda:0" if visible not in ("", "-1") and Path("/dev/nvidia0").exists() else "cpu"
     return "cuda:0" if wanted == "cuda" else wanted
+
+
+def check_device(wanted: str) -> None:
+    """Refuses a device that cannot be on this machine, as far as that can be told without torch.
+
+    Raises:
+        RequestError: CUDA without an NVIDIA or AMD device file, MPS off macOS.
+    """
+    files = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")
+    if wanted.startswith("cuda") and not any(Path(file).exists() for file in files):
+        raise RequestError(f"device {wanted}: there is no GPU here that CUDA could use; cpu works everywhere")
+    if wanted == "mps" and sys.platform != "darwin":
+        raise RequestError("device mps is there on macOS alone; cpu works everywhere")
 
 
 def threads(spec: Spec) -> int:

@@ -21,6 +21,7 @@ from tui.themes import DEFAULT_THEME, THEMES
 
 if TYPE_CHECKING:
     from engine.runs.rows import Options
+    from tui.runs.away import Absence
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
@@ -82,12 +83,14 @@ class Workbench(App[int]):
         self.reader = Reader(runs_dir, lambda picture: self.post_message(self.Pictured(picture)))
         self.run_in_focus: str | None = None
         """The run, by id, that the other screens show: what was last opened, or begun."""
+        self.absence: Absence | None = None
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
 
     def on_mount(self) -> None:
         self.reader.start()
+        self._remember()
         self.set_interval(TERMINAL_LOOK_SECONDS, self._look_for_terminal)
 
     def _look_for_terminal(self) -> None:
@@ -98,11 +101,30 @@ class Workbench(App[int]):
     def on_workbench_pictured(self, message: Pictured) -> None:
         """Hands a new picture to the screen that is shown."""
         self.snapshot = message.snapshot
-        if isinstance(self.screen, PlaceScreen):
+        # A picture may still wait while the app ends.
+        if self.screen_stack and isinstance(self.screen, PlaceScreen):
             self.screen.refresh_picture()
+            self._show_absence()
+
+    @work(thread=True)
+    def _remember(self) -> None:
+        """Reads when the app was last closed on this runs folder."""
+        from tui.runs.away import Absence
+
+        self.absence = Absence(self.runs_dir)
+        self.call_from_thread(self._show_absence)
+
+    def _show_absence(self) -> None:
+        """Once both are known, the first picture and the last closing: a card with what happened between."""
+        if self.absence is not None and self.snapshot.taken:
+            card = self.absence.card(self.snapshot.runs)
+            if card is not None:
+                self.push_screen(card)
 
     async def on_unmount(self) -> None:
         self.reader.end()
+        if self.absence is not None:
+            self.absence.end()
 
     def action_go(self, mode: str) -> None:
         """Another screen."""

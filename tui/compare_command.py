@@ -73,7 +73,7 @@ def compare(
     prepare_images([*(training.spec for training in planned.trainings), *tested], data_folder)
     for note in planned.notes:
         say(note)
-    tell_actions(planned.trainings)
+    tell_actions(planned.trainings, name)
     execution = prepared(planned, runs_folder, data_folder, name)
     try:
         execution.trainings.begin()

@@ -15,7 +15,10 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set's name, su
 
 @app.callback(invoke_without_command=True)
 def _default(context: typer.Context, json: given.Json = False, data_dir: given.DataDir = None) -> int:
-    return list_(json, data_dir) if context.invoked_subcommand is None else 0
+    if context.invoked_subcommand is None:
+        return list_(json, data_dir)
+    given.belong_after(context, json=json, data_dir=data_dir)
+    return 0
 
 
 @app.command("list")

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from engine.errors import RequestError
 from tui import options as given
 from tui.output import columns, emit, emit_json
 
@@ -117,7 +118,10 @@ def _data(data_folder: Path) -> list[Check]:
 def _presets() -> list[Check]:
     from engine.presets import list_presets
 
-    presets = [preset for kind in ("tasks", "algorithms", "comparisons") for preset in list_presets(kind)]
+    try:
+        presets = [preset for kind in ("tasks", "algorithms", "comparisons") for preset in list_presets(kind)]
+    except RequestError as error:
+        return [_check("presets", False, str(error))]
     broken = [f"{preset.name}: {preset.problem}" for preset in presets if preset.problem]
     return [_check("presets", bool(presets) and not broken, "; ".join(broken) or f"{len(presets)} found")]
 

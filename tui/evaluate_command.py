@@ -33,7 +33,8 @@ def evaluate(
     for text in given.overrides(set_, None):
         if not text.startswith(("evaluation.", "task.")):
             raise RequestError(
-                f"--set {text}: a test can change evaluation.* and task.* only; kshot runs fork trains on"
+                f"--set {text}: a test can change evaluation.* and task.* only; "
+                "kshot runs fork trains anew with other values"
             )
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     found = find_run(runs_folder, run)

@@ -18,9 +18,11 @@ SAID = {
 }
 
 
-def tell_actions(trainings: Sequence[Training]) -> None:
-    """Says on standard error which trainings are not begun from nothing."""
+def tell_actions(trainings: Sequence[Training], name: str | None = None) -> None:
+    """Says on standard error which trainings are not begun from nothing, and so do not take a new `name`."""
     for training in trainings:
+        if name is not None and training.action in ("reuse", "wait", "resume") and training.run is not None:
+            say(f"--name {name} is for new runs; {training.run.id} keeps its own (--fresh trains anew)")
         if training.action in SAID:
             run = training.run.id if training.run else ""
             label, said = label_of(training, trainings), SAID[training.action].format(run=run)
@@ -61,6 +63,7 @@ def follow_execution(execution: Execution) -> None:
 
 def interrupted(started: Trainings) -> int:
     """Ctrl+C: stops the trainings begun here, waits for their checkpoints, says how to go on; returns 130."""
+    asked: list[Followed] = []
     try:
         asked = started.stop()
         if asked:
@@ -71,11 +74,15 @@ def interrupted(started: Trainings) -> int:
             time.sleep(0.1)
         _tell_stopped(asked)
     except KeyboardInterrupt:
-        pass
+        for item in asked:
+            if not item.done:
+                say(f"{item.run.id}: stops at its next checkpoint; kshot runs resume {item.run.id} goes on")
     return 130
 
 
 def _tell_stopped(asked: Sequence[Followed]) -> None:
+    if len(asked) > 1:
+        say("the same command again goes on from here")
     for item in asked:
         if item.status.state == "finished":
             say(f"{item.run.id}: finished")

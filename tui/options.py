@@ -109,6 +109,14 @@ def overrides(set_: list[str] | None, time_limit: str | None) -> tuple[str, ...]
     return (*(set_ or ()), *limit)
 
 
+def belong_after(context: typer.Context, **given: object) -> None:
+    """Refuses options that stand before a sub-command, where nobody would read them."""
+    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, False)]
+    if names:
+        path = f"{context.command_path} {context.invoked_subcommand}"
+        raise RequestError(f"{names[0]} belongs after the command: {path} {names[0]} ...")
+
+
 def folders(runs_dir: Path | None, data_dir: Path | None) -> tuple[Path, Path]:
     """The runs folder and the data folder that these options mean."""
     from engine.data import data_folder

@@ -17,7 +17,10 @@ def group(kind: Kind) -> typer.Typer:
 
     @app.callback(invoke_without_command=True)
     def _default(context: typer.Context, json: given.Json = False, data_dir: given.DataDir = None) -> int:
-        return _list(kind, json, data_dir) if context.invoked_subcommand is None else 0
+        if context.invoked_subcommand is None:
+            return _list(kind, json, data_dir)
+        given.belong_after(context, json=json, data_dir=data_dir)
+        return 0
 
     @app.command("list", help=f"All {kind}, shipped and your own (KSHOT_PRESETS).")
     def _listing(json: given.Json = False, data_dir: given.DataDir = None) -> int:

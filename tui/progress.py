@@ -12,6 +12,7 @@ from tui.views import RunView
 
 LOOK_EVERY = 0.25
 PLAIN_LINE_EVERY = 10.0
+SAME_LINE_EVERY = 60.0
 
 
 class Display(Protocol):
@@ -51,7 +52,7 @@ class PlainLines:
     """A line for each run at every change of state and every ten seconds; no carriage returns."""
 
     def __init__(self) -> None:
-        self._said: dict[str, tuple[str, float]] = {}
+        self._said: dict[str, tuple[str, float, str]] = {}
 
     def __enter__(self) -> "PlainLines":
         return self
@@ -72,10 +73,11 @@ class PlainLines:
                 self._say(f"test {test.id}", phase, _test_line(test.label, phase, done, total), total > 0)
 
     def _say(self, key: str, state: str, line: str, moving: bool) -> None:
-        before, at = self._said.get(key, ("", 0.0))
+        before, at, last = self._said.get(key, ("", 0.0, ""))
         now = time.monotonic()
-        if state != before or (moving and now - at >= PLAIN_LINE_EVERY):
-            self._said[key] = (state, now)
+        news = line != last or now - at >= SAME_LINE_EVERY
+        if state != before or (moving and news and now - at >= PLAIN_LINE_EVERY):
+            self._said[key] = (state, now, line)
             say(line)
 
 

@@ -18,7 +18,10 @@ Several = Annotated[
 
 @app.callback(invoke_without_command=True)
 def _default(context: typer.Context, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
-    return list_(json, runs_dir) if context.invoked_subcommand is None else 0
+    if context.invoked_subcommand is None:
+        return list_(json, runs_dir)
+    given.belong_after(context, json=json, runs_dir=runs_dir)
+    return 0
 
 
 @app.command("list")
@@ -81,9 +84,27 @@ def pause(runs: Several, runs_dir: given.RunsDir = None) -> int:
 
 
 @app.command("stop")
-def stop(runs: Several, runs_dir: given.RunsDir = None) -> int:
+def stop(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run),
+    ] = None,
+    all_: Annotated[bool, typer.Option("--all", help="All that are queued, starting or running.")] = False,
+    runs_dir: given.RunsDir = None,
+) -> int:
     """Ask runs to write a checkpoint and end."""
-    return _ask(runs, runs_dir, "stop")
+    from engine.errors import RequestError
+    from engine.runs import list_runs
+
+    if bool(runs) == all_:
+        raise RequestError("kshot runs stop: name the runs to stop, or give --all")
+    if not all_:
+        return _ask(runs or [], runs_dir, "stop")
+    # The last to be served first, so that no queued one begins while others are asked.
+    live = [summary.id for summary in reversed(list_runs(_folder(runs_dir))) if summary.status.alive]
+    if not live:
+        say("nothing is under way")
+    return _ask(live, runs_dir, "stop")
 
 
 @app.command("resume")
@@ -242,15 +263,20 @@ def _distinct(runs: Any) -> list[Any]:
 
 
 def _ask(texts: list[str], runs_dir: Path | None, word: str) -> int:
-    from engine.runs import ask, find_run
+    from engine.runs import ask, find_run, read_status
+    from engine.runs.processes import stop_paused
     from engine.runs.status import LIVE
 
     found = _distinct(find_run(_folder(runs_dir), text) for text in texts)
     for run in found:
-        _check_state(run, LIVE, word)
+        _check_state(run, LIVE | {"paused"} if word == "stop" else LIVE, word)
     for run in found:
-        ask(run, word)
-        say(f"{run.id}: asked to {word} after a checkpoint")
+        if read_status(run).state == "paused":
+            stop_paused(run)
+            say(f"{run.id}: stopped")
+        else:
+            ask(run, word)
+            say(f"{run.id}: asked to {word} after a checkpoint")
     return 0
 
 

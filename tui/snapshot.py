@@ -68,7 +68,10 @@ def speed_of(status: Status) -> float | None:
 def seconds_left(status: Status) -> float | None:
     """Time left at the last speed."""
     speed = speed_of(status)
-    return max(0, status.steps - status.step) / speed if speed else None
+    try:
+        return max(0, status.steps - status.step) / speed if speed else None
+    except OverflowError:  # a file may claim any number of steps
+        return None
 
 
 def state_word(status: Status) -> str:

@@ -65,14 +65,17 @@ def carry_out(
     many: bool,
 ) -> int:
     """Begins the trainings and follows them to their end; returns the exit code."""
+    from engine.errors import RequestError
     from engine.runs import find_run, summarise
     from engine.runs.execution import Trainings
     from engine.runs.store import metric_of
     from tui.following import follow_trainings, interrupted, tell_actions
     from tui.preparing import prepare_images
 
+    if json and detach:
+        raise RequestError("--json and --detach do not go together: run IDs are printed alone, one a line")
     prepare_images((training.spec for training in trainings), data_folder)
-    tell_actions(trainings)
+    tell_actions(trainings, name)
     started = Trainings(trainings, runs_folder, data_folder, name)
     try:
         started.begin()

@@ -87,7 +87,10 @@ def _run(name: str, scratch: Path, size: float, tell: Callable[[float], None]) -
             child.kill()
             child.wait()
     if code == _NO_TORCHVISION:
-        raise RequestError("fetching needs torchvision, which is not installed: pip install 'kshot[fetch]'")
+        raise RequestError(
+            "fetching needs torchvision, which is not installed: in a checkout say "
+            "`uv run --extra fetch kshot data fetch ...`, elsewhere install torchvision beside kshot"
+        )
     if code != 0:
         said = log.read_text(errors="replace").strip().splitlines()
         raise RequestError(f"fetching failed: {said[-1] if said else f'torchvision ended with code {code}'}")

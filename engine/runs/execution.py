@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import RequestError
 from engine.presets import ImageTask, Spec
 from engine.runs.comparison import ACTIONS, Plan, PlannedRow, Training
-from engine.runs.control import ask
+from engine.runs.control import ask, asked
 from engine.runs.processes import resume_run, start_worker
 from engine.runs.reports import RowRuns, Trained, table
 from engine.runs.status import Status, StatusWatcher, read_status
@@ -28,6 +28,8 @@ class Followed:
     run: Run
     own: bool
     status: Status = field(init=False)
+    ending: bool = False
+    """Whether it had been asked to end before we came to wait for it: it is resumed once it has."""
 
     def __post_init__(self) -> None:
         self._watcher = StatusWatcher(self.run)
@@ -76,7 +78,9 @@ class Trainings:
             training.run, lock = create_run(self.runs_dir, training.spec, name)
             start_worker(training.run, lock, self.data_dir)
         assert training.run is not None
-        self.followed.append(Followed(training, training.run, own))
+        followed = Followed(training, training.run, own)
+        followed.ending = training.action == "wait" and bool(asked(training.run) & {"stop", "pause"})
+        self.followed.append(followed)
 
     def _resume(self, training: Training, run: Run) -> bool:
         """Resumes the run; False where somebody else has done so since the plan was made."""
@@ -95,6 +99,10 @@ class Trainings:
         for item in self.followed:
             if not item.done:
                 item.look()
+            if item.ending and item.status.state in ("stopped", "paused"):
+                item.ending = False
+                item.own = self._resume(item.training, item.run)
+                item.look()
 
     @property
     def done(self) -> bool:
@@ -103,12 +111,12 @@ class Trainings:
 
     def stop(self) -> list[Followed]:
         """Asks the trainings begun here to stop at a checkpoint; those waited for are not ours and go on."""
-        asked = [item for item in self.followed if item.own and not item.done]
-        for item in asked:
+        ours = [item for item in self.followed if item.own and not item.done]
+        for item in ours:
             # One that has ended since the last look needs no word.
             with contextlib.suppress(RequestError):
                 ask(item.run, "stop")
-        return asked
+        return ours
 
 
 @dataclass
@@ -207,7 +215,7 @@ class Execution:
             published=published.model_dump() if published else None,
             trained=tuple(Trained(s.step, s.steps, s.more.get("seconds")) for s in statuses),
             time_limit=spec.training.time_limit,
-            tasks_seen=tasks_seen(spec, iterations),
+            tasks_seen=_over_seeds(tasks_seen(spec, iterations), len(row.trainings)),
             error=self._error(row, tests),
         )
 
@@ -229,6 +237,11 @@ class Execution:
 def prepared(plan: Plan, runs_dir: Path, data_dir: Path, name: str | None = None) -> Execution:
     """Everything that the plan has to train and to test, nothing of it begun: `trainings.begin()` does."""
     return Execution(plan, Trainings(plan.trainings, runs_dir, data_dir, name), Tests(data_dir))
+
+
+def _over_seeds(seen: int | None, seeds: int) -> int | None:
+    """Tasks of all seeds together, as seconds of training are."""
+    return None if seen is None else seen * seeds
 
 
 def tasks_seen(spec: Spec, iterations: int | None) -> int | None:

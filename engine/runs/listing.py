@@ -50,6 +50,8 @@ class Summary:
             "step": self.status.step,
             "steps": self.status.steps,
             "updated": self.status.updated,
+            "metric": self.metric,
+            "best": (self.status.best or {}).get("value"),
         }
 
 

@@ -115,6 +115,18 @@ def resume_run(run: Run, data_dir: Path | None = None) -> int:
     return start_worker(run, descriptor, data_dir)
 
 
+def stop_paused(run: Run) -> None:
+    """A paused run becomes a stopped one, without a worker. Raises RequestError where it is not paused."""
+    descriptor = acquire(run)
+    try:
+        state = last_word(run).state
+        if state != "paused":
+            raise RequestError(f"run {run.id} is {state}, no longer paused")
+        _say(run, state="stopped")
+    finally:
+        os.close(descriptor)
+
+
 def _check_resumable(run: Run, status: Status) -> None:
     if status.alive:
         where = f" on {status.host}" if (status.host, status.boot) != this_host() else ""
@@ -150,9 +162,11 @@ def fork_run(
     Raises RequestError for an override that is wrong or a task whose data are missing, with nothing written.
     """
     from engine.data import check_task_fits, data_folder
+    from engine.devices import check_device
     from engine.presets import load_spec
 
     spec = load_spec(run.spec_path, overrides=overrides)
+    check_device(spec.device)
     check_task_fits(spec, data_folder(data_dir))
     forked, descriptor = create_run(runs_dir, spec, name)
     return forked, start_worker(forked, descriptor, data_dir)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.timer import Timer
@@ -16,7 +15,6 @@ from engine.runs.processes import RESUMABLE
 from tui.keys import Key, place
 from tui.output import plain
 from tui.runs import requests
-from tui.runs.away import Absence
 from tui.runs.panel import RunPanel
 from tui.runs.rows import ORDERS, filtered, ordered, run_label
 from tui.runs.table import RunTable
@@ -61,7 +59,6 @@ class RunsScreen(PlaceScreen):
         self.order = ORDERS[0]
         self.chosen: set[str] = set()
         self._removed: list[list[str]] = []
-        self._absence: Absence | None = None
         self._possible: tuple[bool, ...] = ()
         self._rest: Timer | None = None
 
@@ -73,26 +70,11 @@ class RunsScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         self.query_one(RunTable).focus()
-        self._remember()
         self.set_interval(AGES_SECONDS, self._renew_ages)
-
-    @work(thread=True)
-    def _remember(self) -> None:
-        absence = Absence(self.workbench.runs_dir)
-        self.app.call_from_thread(self._have_remembered, absence)
-
-    def _have_remembered(self, absence: Absence) -> None:
-        self._absence = absence
-        if self.is_current:
-            self.refresh_picture()
 
     def _renew_ages(self) -> None:
         if self.is_current:
             self.refresh_picture()
-
-    def on_unmount(self) -> None:
-        if self._absence is not None:
-            self._absence.end()
 
     @property
     def table(self) -> RunTable:
@@ -124,10 +106,6 @@ class RunsScreen(PlaceScreen):
         self._draw_heading(snapshot, len(rows))
         self._draw_panel()
         self._renew_keys()
-        if snapshot.taken and self._absence is not None:
-            card = self._absence.card(snapshot.runs)
-            if card is not None:
-                self.app.push_screen(card)
 
     def _draw_heading(self, snapshot: Snapshot, shown: int) -> None:
         total = len(snapshot.runs)
