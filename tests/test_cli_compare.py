@@ -357,6 +357,7 @@ def test_runs_list_and_show(kshot, runs):
     kshot(*COMPARE)
     listed = json.loads(kshot("runs", "list", "--json")[1])
     keys = {"run", "name", "task", "algorithm", "seed", "state", "step", "steps", "updated"}
+    keys |= {"metric", "best"}
     assert len(listed) == 3 and all(set(row) == keys for row in listed)
     text = kshot("runs")[1]
     assert all(row["run"] in text for row in listed)

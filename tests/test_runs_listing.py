@@ -40,7 +40,7 @@ def test_a_list_tells_what_a_row_needs(tmp_path: Path) -> None:
     row = list_runs(tmp_path)[0].as_row()
     assert isinstance(row.pop("updated"), float)
     facts = {"run": run.id, "name": "mine", "task": "sine-10shot", "algorithm": "maml", "seed": 2}
-    assert row == {**facts, "state": "finished", "step": 40, "steps": 40}
+    assert row == {**facts, "state": "finished", "step": 40, "steps": 40, "metric": "mse", "best": None}
 
 
 def test_the_spec_speaks_where_the_status_is_lost(tmp_path: Path) -> None:
