@@ -16,10 +16,10 @@ def task_loss(kind: Kind, outputs: Tensor, targets: Tensor, reduction: str = "me
     """
     if kind == "classes":
         losses = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
-        losses = losses.reshape(targets.shape)
+        losses = losses.reshape(*targets.shape, 1)
     else:
-        losses = functional.mse_loss(outputs, targets, reduction="none").squeeze(-1)
-    return losses.sum(1) if reduction == "sum" else losses.mean(1)
+        losses = functional.mse_loss(outputs, targets, reduction="none")
+    return losses.sum((1, 2)) if reduction == "sum" else losses.mean((1, 2))
 
 
 def task_metric(kind: Kind, outputs: Tensor, targets: Tensor) -> Tensor:
