@@ -1,6 +1,7 @@
-"""Pictures of the workbench for README, made by the program itself: `python tests/screenshots.py RUNS [DATA]`.
+"""Pictures of the workbench for README, made by the program itself.
 
-RUNS is a runs folder in which `kshot compare sine-10shot maml pretrain` and an image comparison have finished.
+`python tests/screenshots.py RUNS [DATA]`: RUNS is a runs folder in which `kshot compare sine-10shot maml
+pretrain` and an image comparison have finished.
 """
 
 import asyncio
