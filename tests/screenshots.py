@@ -14,7 +14,7 @@ from tui.app import Workbench
 
 SIZE = (120, 36)
 FOLDER = Path(__file__).with_name("screenshots")
-PLACES = (("1", "bench"), ("2", "runs"), ("3", "compare"), ("4", "episode"))
+PLACES = (("1", "bench"), ("3", "compare"), ("4", "episode"))
 
 
 async def _take(runs_dir: Path, data_dir: Path) -> None:

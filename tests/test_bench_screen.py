@@ -506,6 +506,18 @@ def test_which_runs_are_shown(tmp_path: Path) -> None:
     assert "running" in run_facts(Snapshot(1.0, runs), runs[1], None).plain
 
 
+def test_with_nothing_under_way_the_last_comparison_is_shown(tmp_path: Path) -> None:
+    """The newest run, and the newest of every other algorithm of its task, budget and seed."""
+    from dataclasses import replace
+
+    runs = made(tmp_path, "finished", "finished", "finished", "finished", "finished")
+    newest, maml, older, elsewhere, seed = (replace(run, seed=0) for run in runs)
+    newest, elsewhere = replace(newest, algorithm="pretrain"), replace(elsewhere, task="omniglot-5way-1shot")
+    elsewhere, seed = replace(elsewhere, algorithm="anil"), replace(seed, algorithm="boil", seed=3)
+    shown = shown_runs(Snapshot(1.0, (newest, maml, older, elsewhere, seed)), None)
+    assert [run.id for run in shown] == [newest.id, maml.id]
+
+
 def test_a_fit_is_drawn_only_where_it_is_whole() -> None:
     fit = {
         "x": [0.0, 1.0, 2.0],

@@ -1,4 +1,5 @@
-"""Which runs the bench draws: the session's, else the one in focus, else those under way, else the newest."""
+"""Which runs the bench draws: the session's, else the one in focus, else those under way, else the newest
+run with the newest of every other algorithm on its task."""
 
 from collections.abc import Sequence
 
@@ -20,7 +21,21 @@ def shown_runs(snapshot: Snapshot, in_focus: str | None) -> tuple[Summary, ...]:
     under_way = [summary for summary in snapshot.under_way() if summary.kind == "train"]
     if under_way:
         return _of_one_task(under_way)
-    return tuple(snapshot.runs[:1])
+    return _last_comparison(snapshot.runs)
+
+
+def _last_comparison(runs: Sequence[Summary]) -> tuple[Summary, ...]:
+    """The newest run and, of its task, budget and seed, the newest of each other algorithm; newest first."""
+    newest = next((run for run in runs if run.kind == "train"), None)
+    if newest is None:
+        return tuple(runs[:1])
+    alike = [run for run in runs if _shape(run) == _shape(newest) and run.status.step > 0]
+    by_algorithm = {run.algorithm: run for run in reversed(alike)} | {newest.algorithm: newest}
+    return tuple(reversed(by_algorithm.values()))
+
+
+def _shape(run: Summary) -> tuple[str, str, int | None]:
+    return run.task, run.budget, run.seed
 
 
 def _of_one_task(runs: Sequence[Summary]) -> tuple[Summary, ...]:
