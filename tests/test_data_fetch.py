@@ -88,7 +88,7 @@ def test_cifar_fs_is_made_from_cifar_100(torchvision: Path, tmp_path: Path) -> N
 
 def test_fetching_without_torchvision(torchvision: Path, tmp_path: Path) -> None:
     (tmp_path / "path/torchvision/datasets.py").write_text("raise ImportError('no torch')")
-    with pytest.raises(RequestError, match=r"pip install 'kshot\[fetch\]'"):
+    with pytest.raises(RequestError, match="uv run --extra fetch"):
         data.fetch("omniglot", tmp_path / "data")
     assert list((tmp_path / "data").iterdir()) == []
 
