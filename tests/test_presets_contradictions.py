@@ -13,6 +13,19 @@ REFUSED = [
     (IMAGES, "maml", ["task.dataset=folder"], "task.dataset folder needs task.folder"),
     (IMAGES, "maml", ["task.folder=x"], "task.folder is for task.dataset folder"),
     (SINE, "maml", ["model.name=conv4"], "model.name conv4 takes images"),
+    (SINE, "maml", ["adaptation.parameters=[conv*]"], 'adaptation.parameters: "conv*" fits no parameter'),
+    (
+        SINE,
+        "maml",
+        ["evaluation.adaptation.parameters=[conv*]"],
+        'evaluation.adaptation.parameters: "conv*" fits no parameter',
+    ),
+    (
+        SINE,
+        "maml",
+        ["adaptation.head=zero", "adaptation.parameters=[linear1.*]"],
+        "adaptation.head zero starts at zero",
+    ),
     (SINE, "pixel-nearest", [], "model.name pixels takes images"),
     (
         IMAGES,
@@ -115,7 +128,7 @@ REFUSED = [
         IMAGES,
         "maml",
         ["evaluation.adaptation.steps=9"],
-        "evaluation.steps 5 and evaluation.adaptation.steps 9 are the same",
+        "evaluation.steps 10 and evaluation.adaptation.steps 9 are the same",
     ),
     (IMAGES, "maml", ["evaluation.tune={episodes: 9}"], "evaluation.tune has nothing to choose"),
     (

@@ -54,6 +54,11 @@ def terminal_width() -> int:
     return max(40, shutil.get_terminal_size((PIPED_WIDTH, 24)).columns)
 
 
+def shown_width() -> int | None:
+    """The columns of the terminal that standard output is; None where it is no terminal."""
+    return terminal_width() if sys.stdout.isatty() else None
+
+
 def cells(text: str) -> int:
     """Columns that the text takes in a terminal."""
     return sum(

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.runs import Run, Status, Summary, asked, read_evaluations
 from tui.numbers import age, count, duration, interval, size, speed
-from tui.output import columns, emit, left_out, say
+from tui.output import cells, columns, emit, left_out, say, shown_width
 from tui.views import RunView, named_value, value_text
 
 
@@ -29,7 +29,14 @@ def runs_table(summaries: Sequence[Summary]) -> str:
                 summary.name or "",
             ]
         )
-    return columns(["run", "state", "step", "best", "heard of", "name"], rows, right=(2, 3))
+    headings = ["run", "state", "step", "best", "heard of", "name"]
+    wide = columns(headings, rows, right=(2, 3))
+    width = shown_width()
+    if width is None or max(map(cells, wide.splitlines())) <= width:
+        return wide
+    # The id is the longest by far: at the end it may run over without tearing the columns.
+    narrow = [[*row[1:], row[0]] for row in rows]
+    return columns([*headings[1:], headings[0]], narrow, right=(1, 2))
 
 
 def _best_text(value: float, metric: str) -> str:
