@@ -1,13 +1,10 @@
 """The help: every key of a place and of everywhere, what is greyed and why, at every size."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fake_runs import make_run
-from runs_app import RunsApp, shown, until
+from runs_app import Act, RunsApp, in_app, shown, until
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
@@ -17,24 +14,17 @@ from tui.screens.help import HelpScreen, help_text, key_names
 from tui.screens.log import LogScreen
 from tui.screens.runs import KEYS
 
-Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]
-
 
 def in_help(runs_dir: Path, act: Act, size: tuple[int, int] = (120, 36)) -> None:
     """Opens the help over the runs screen."""
 
-    async def main() -> None:
-        app = RunsApp(runs_dir)
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            app.picture()
-            await until(pilot, lambda: bool(app.snapshot.taken))
-            await pilot.press("question_mark")
-            await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-            await pilot.pause()
-            await act(app, pilot)
+    async def over(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.pause()
+        await act(app, pilot)
 
-    asyncio.run(main())
+    in_app(runs_dir, over, size)
 
 
 def test_every_key_of_the_place_and_of_everywhere_is_listed(tmp_path: Path) -> None:

@@ -1,15 +1,12 @@
 """The log of a run and its replay: what files of any kind hold, read from their ends, played and sought."""
 
-import asyncio
 import json
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from fake_runs import make_run
-from runs_app import RunsApp, shown, until
+from runs_app import Act, RunsApp, in_app, shown, until
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Input
@@ -21,24 +18,18 @@ from tui.runs.tail import EventTail, LogTail
 from tui.screens.log import LogScreen
 from tui.screens.replay import ReplayScreen
 
-Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]
 SIZES = ((80, 24), (120, 36), (200, 60))
 
 
 def in_screen(runs_dir: Path, screen: Screen[None], act: Act, size: tuple[int, int] = (120, 36)) -> None:
     """Opens a screen over the runs screen."""
 
-    async def main() -> None:
-        app = RunsApp(runs_dir)
-        async with app.run_test(size=size) as pilot:
-            await pilot.pause()
-            app.picture()
-            await until(pilot, lambda: bool(app.snapshot.taken))
-            app.push_screen(screen)
-            await pilot.pause()
-            await act(app, pilot)
+    async def over(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.push_screen(screen)
+        await pilot.pause()
+        await act(app, pilot)
 
-    asyncio.run(main())
+    in_app(runs_dir, over, size)
 
 
 def write_events(run: Run, steps: int = 100, start: float = 1000.0, pause: float = 0.0) -> None:

@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 def text(table: Table, width: int) -> str:
     """The table for a terminal of that many columns; what does not fit stands in a second block below."""
-    notes = _Notes()
+    notes = Footnotes()
     headings, rows = _body(table, notes)
     lines = [wrap(_title(table), width), ""]
     for part in _blocks(headings, rows, width):
@@ -30,7 +30,7 @@ def text(table: Table, width: int) -> str:
 
 def markdown(table: Table) -> str:
     """The table as GitHub's Markdown, with its footnotes and protocol under it."""
-    notes = _Notes()
+    notes = Footnotes()
     headings, rows = _body(table, notes)
     clean = [[_cell(cell) for cell in row] for row in (headings, *rows)]
     lines = [
@@ -73,14 +73,16 @@ def _csv_row(table: Table, row: Row) -> list[Any]:
     return ["" if value is None else value for value in values]
 
 
-class _Notes:
-    """Footnotes in the order of their marks; the same text has one mark."""
+class Footnotes:
+    """Notes in the order of their marks; the same text has one mark."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
 
-    def mark(self, note: str) -> str:
-        """The mark of a note."""
+    def mark(self, note: str | None) -> str:
+        """The mark of a note; nothing for none."""
+        if note is None:
+            return ""
         if note not in self._texts:
             self._texts.append(note)
         number = self._texts.index(note)
@@ -88,10 +90,11 @@ class _Notes:
 
     @property
     def lines(self) -> list[str]:
+        """The notes, each after its mark."""
         return [f"{self.mark(note)} {note}" for note in self._texts]
 
 
-def _body(table: Table, notes: _Notes) -> tuple[list[str], list[list[str]]]:
+def _body(table: Table, notes: Footnotes) -> tuple[list[str], list[list[str]]]:
     """Headings and cells; the baseline's row comes last; a column that says nothing is left out."""
     rows = sorted(table["rows"], key=lambda row: row["label"] == table["baseline"])
     steps = _selected(table)
@@ -168,7 +171,7 @@ def _against(row: Row, table: Table) -> str:
     return f"{shown}  {said}" if said else shown
 
 
-def _published(row: Row, table: Table, notes: _Notes) -> str:
+def _published(row: Row, table: Table, notes: Footnotes) -> str:
     entry = row["published"]
     if not entry:
         return MISSING
@@ -196,7 +199,7 @@ def _title(table: Table) -> str:
     return f"{table['task']}: {names.get(table['metric'], table['metric'])}, {tested}"
 
 
-def _remarks(table: Table, notes: _Notes) -> list[str]:
+def _remarks(table: Table, notes: Footnotes) -> list[str]:
     """What stands under a table before its protocol."""
     return [*notes.lines, *_choices(table), *_cut_short(table), *_errors(table)]
 

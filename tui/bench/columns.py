@@ -1,5 +1,6 @@
 """Columns side by side, or one at a time under their names where there are few cells; moving among them."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
@@ -32,9 +33,9 @@ class ColumnScreen(PlaceScreen):
         with Horizontal(id="bench"):
             yield from self.columns()
 
+    @abstractmethod
     def columns(self) -> Iterator[Widget]:
         """The columns from left to right."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         self.show_column(self.column)

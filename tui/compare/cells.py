@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from engine.runs.reports import verdict
-from tui.compare.remarks import Footnotes, against_published, published_note, undecided_note
+from tui.compare.remarks import against_published, published_note, undecided_note
 from tui.compare.view import Row, View
 from tui.marks import mark_of
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
+from tui.tables import Footnotes
 
 COLOURS = {"better": "green", "worse": "red", "undecided": ""}
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")

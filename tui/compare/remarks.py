@@ -8,7 +8,7 @@ from engine.runs.reports import verdict
 from engine.statistics import seed_quantile
 from tui.compare.view import Row, View
 from tui.numbers import count
-from tui.tables import MARKS, choice_text, protocol_parts
+from tui.tables import choice_text, protocol_parts
 
 MOST_EPISODES = 1_000_000
 MOST_SEEDS = 1_000
@@ -83,27 +83,6 @@ def more_episodes(view: View, row: Row | None) -> int | None:
     undecided = verdict(difference, view.table["higher_is_better"]) == "undecided"
     needed = episodes_needed(difference, now) if difference and undecided else None
     return min(MOST_ASKED, max(rounded(needed) if needed else 2 * now, now + 1))
-
-
-class Footnotes:
-    """Notes in the order of their marks; the same text has one mark."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-
-    def mark(self, note: str | None) -> str:
-        """The mark of a note; nothing for none."""
-        if note is None:
-            return ""
-        if note not in self._texts:
-            self._texts.append(note)
-        number = self._texts.index(note)
-        return MARKS[number] if number < len(MARKS) else f"({number + 1})"
-
-    @property
-    def lines(self) -> list[str]:
-        """The notes, each after its mark."""
-        return [f"{self.mark(note)} {note}" for note in self._texts]
 
 
 def published_note(view: View, row: Row) -> str | None:

@@ -7,9 +7,9 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
 from tui.compare.cells import cells, headings
-from tui.compare.remarks import Footnotes
 from tui.compare.view import View
 from tui.output import plain
+from tui.tables import Footnotes
 
 NARROWEST_LABEL = 20
 

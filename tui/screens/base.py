@@ -1,5 +1,6 @@
 """What all four screens share: the line at the top, the keys at the bottom, and the picture they draw."""
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -29,13 +30,13 @@ class PlaceScreen(Screen[None]):
         yield from self.compose_body()
         yield Footer(show_command_palette=False)
 
+    @abstractmethod
     def compose_body(self) -> ComposeResult:
         """The screen's own widgets."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, snapshot: Snapshot) -> None:
         """Shows a new picture."""
-        raise NotImplementedError
 
     def on_mount(self) -> None:
         self.refresh_picture()

@@ -19,7 +19,7 @@ from tui.compare.curves import X_LABELS, Axis, runs_of, step_series, validation_
 from tui.compare.export import ExportScreen
 from tui.compare.histogram import Histogram, shares_text
 from tui.compare.keys import KEYS
-from tui.compare.remarks import Footnotes, more_episodes, protocol_line, remarks
+from tui.compare.remarks import more_episodes, protocol_line, remarks
 from tui.compare.testing import TestRound, progress_text
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
@@ -29,6 +29,7 @@ from tui.marks import mark_of
 from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot, TestNow
+from tui.tables import Footnotes
 from tui.widgets.chart import Chart
 
 LOOK_EVERY = 1.0
