@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 
 from engine.runs import list_runs, processes
 from engine.runs.columns import History
-from engine.runs.standing import Standings
+from engine.runs.standings import Standings
 from engine.statistics import mean_over_episodes
 from tui.app import Workbench
 from tui.compare.curves import step_series, training_seconds, validation_series

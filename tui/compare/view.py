@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.runs.listing import Summary
-from engine.runs.standing import Standing, Standings
+from engine.runs.standing import Standing
+from engine.runs.standings import Standings
 
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
