@@ -119,7 +119,7 @@ def belong_after(context: typer.Context, **given: object) -> None:
 
 def folders(runs_dir: Path | None, data_dir: Path | None) -> tuple[Path, Path]:
     """The runs folder and the data folder that these options mean."""
-    from engine.data import data_folder
+    from engine.folders import data_folder
     from engine.runs import runs_folder
 
     if data_dir is not None and not data_dir.expanduser().is_dir():

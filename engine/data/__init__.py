@@ -4,8 +4,8 @@ from engine.data.checking import Finding, check
 from engine.data.datasets import DATASETS, PARTS, Dataset, dataset_named, image_shape, split_of
 from engine.data.fetching import fetch
 from engine.data.fitting import Presence, check_task_fits, inspect, is_packed
-from engine.data.folders import cache_folder, data_folder
 from engine.data.packing import PackedImages, Part, class_counts, load_images, split_hash
+from engine.folders import cache_folder, data_folder
 
 __all__ = [
     "DATASETS",

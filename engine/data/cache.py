@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.folders import cache_folder
 from engine.data.parts import Classes
 from engine.data.supply import Supply
+from engine.folders import cache_folder
 
 _MAGIC = b"kshot images 1\n"
 _PAGE = 4096

@@ -13,12 +13,12 @@ import numpy as np
 from engine.data.cache import digest_of
 from engine.data.datasets import DATASETS, dataset_named
 from engine.data.decoding import decode
-from engine.data.folders import data_folder
 from engine.data.glyphs import DIGEST
 from engine.data.parts import Classes, divide, published_classes
 from engine.data.sources import Member, Source
 from engine.data.supply import Files, Glyphs, locate
 from engine.errors import RequestError
+from engine.folders import data_folder
 from engine.presets.schema import ImageTask
 
 _NAMED = 5  # faults of a kind that are named; the others are counted

@@ -17,10 +17,10 @@ import numpy as np
 from PIL import Image
 
 from engine.data.datasets import dataset_named
-from engine.data.folders import data_folder
 from engine.data.parts import published_classes
 from engine.data.supply import locate
 from engine.errors import RequestError
+from engine.folders import data_folder
 from engine.presets.schema import ImageTask
 
 Progress = Callable[[str, float], None]

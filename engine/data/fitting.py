@@ -5,10 +5,10 @@ from pathlib import Path
 
 from engine.data.cache import pack_path, read_header
 from engine.data.datasets import DATASETS
-from engine.data.folders import data_folder
 from engine.data.packing import class_counts
 from engine.data.supply import homes_of, locate, supply_of
 from engine.errors import RequestError
+from engine.folders import data_folder
 from engine.presets.schema import ImageTask, Spec
 from engine.presets.shapes import Shape, tested_shape, training_shape
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from engine.data.cache import Header, digest_of, open_pack, pack_path, read_header, write_pack
 from engine.data.datasets import split_of
-from engine.data.folders import data_folder
 from engine.data.parts import Classes, Parts, divide
 from engine.data.supply import Supply, supply_of
+from engine.folders import data_folder
 from engine.presets.schema import ImageTask
 
 Progress = Callable[[str, float], None]

@@ -184,7 +184,7 @@ class BenchScreen(ColumnScreen):
         return self.selection.command(self._folder_arguments()) if self.selection.complete else ""
 
     def _folder_arguments(self) -> list[str]:
-        from engine.data import data_folder
+        from engine.folders import data_folder
         from engine.runs import runs_folder
 
         runs, data = self.workbench.runs_dir, self.workbench.data_dir

@@ -1,4 +1,4 @@
-"""Where data sets and packed images lie."""
+"""Where data sets and packed images lie. Outside `engine.data`, whose import costs Pillow and pydantic."""
 
 import os
 from pathlib import Path
