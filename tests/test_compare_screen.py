@@ -19,7 +19,9 @@ from engine.runs.columns import History
 from engine.runs.standings import Standings
 from engine.statistics import mean_over_episodes
 from tui.app import Workbench
-from tui.compare.curves import step_series, training_seconds, validation_series
+from tui.compare.answer import answer
+from tui.compare.asking import wanted_tests
+from tui.compare.curves import runs_of, step_series, training_seconds, validation_series
 from tui.compare.export import ExportScreen, write_new
 from tui.compare.histogram import binned, histogram_lines, shares, shares_text
 from tui.compare.remarks import against_published, episodes_needed, more_episodes, seeds_needed
@@ -205,6 +207,75 @@ def test_validation_against_time_and_tasks(runs):
     (by_tasks,) = validation_series(made, {run_id: history}, "tasks")
     assert by_tasks.x == pytest.approx(np.array([100, 200]) * made.standing.tasks_each["maml"] / 1000)
     assert validation_series(made, {run_id: History()}, "time") == []
+
+
+def test_curves_of_several_seeds_are_their_mean_with_its_interval_over_seeds(tmp_path):
+    """Against a hand calculation: t for two degrees of freedom is 4.303, and only shared iterations count."""
+    ends = {0: (0.6, 0.7), 1: (0.7, 0.8), 2: (0.5, 0.9)}
+    made_runs = {seed: run_with_result(tmp_path, "maml", 0.9, seed=seed) for seed in ends}
+    made = view(tmp_path)
+    histories = {
+        made_runs[seed].id: History(
+            train_time=np.array([0.0, 60, 120]) * (1 + seed),
+            validation_step=np.array([100.0, 200, 300][: 2 + (seed == 2)]),
+            validation_time=np.array([60.0, 120, 120][: 2 + (seed == 2)]) * (1 + seed),
+            validation_steps=(0, 5),
+            validation=np.array([[0.2, end] for end in (*ends[seed], *([0.95] * (seed == 2)))]),
+            validation_ci95=np.full(2 + (seed == 2), 0.01),
+        )
+        for seed in ends
+    }
+    assert runs_of(made) == [run.id for run in made_runs.values()]
+    (curve,) = validation_series(made, histories, "tasks")
+    assert curve.x == pytest.approx(np.array([100, 200]) * made.standing.tasks_each["maml"] / 1000)
+    assert curve.y == pytest.approx([0.6, 0.8])
+    assert curve.low is not None and curve.high is not None
+    assert curve.y - curve.low == pytest.approx([4.303 * 0.1 / 3**0.5] * 2)
+    assert curve.high - curve.y == pytest.approx([4.303 * 0.1 / 3**0.5] * 2)
+    (timed,) = validation_series(made, histories, "time")
+    assert timed.x == pytest.approx([2.0, 4.0])
+    del histories[made_runs[1].id]
+    (two,) = validation_series(made, histories, "tasks")
+    assert two.y == pytest.approx([0.55, 0.8]), "a seed without a history is left out"
+
+
+def test_one_sentence_says_whether_the_row_beats_the_baseline(tmp_path):
+    for algorithm, after, number in (
+        ("maml", 0.9, 0),
+        ("anil", 0.7, 1),
+        ("pretrain", 0.7, 2),
+        ("boil", 0.4, 3),
+    ):
+        run_with_result(tmp_path, algorithm, after, values_seed=number)
+    finished_run(tmp_path, "fomaml")
+    made = view(tmp_path)
+    mine, theirs = np.array(accuracies(0.9))[:, -1], np.array(accuracies(0.7, seed=2))[:, -1]
+    gain = 100 * (mine - theirs)
+    half_width = 1.96 * gain.std(ddof=1) / 60**0.5
+    assert answer(made, made.row("maml")) == (
+        f"maml beats pretrain: its accuracy is higher by {gain.mean():.1f} ± {half_width:.1f} points "
+        "(95 % interval over 60 test episodes, paired one by one; one training of each)."
+    )
+    assert answer(made, made.row("boil")).startswith("boil does not beat pretrain: its accuracy is lower by ")
+    assert answer(made, made.row("anil")).startswith("Undecided whether anil beats pretrain: ")
+    assert answer(made, made.row("fomaml")) == "Whether fomaml beats pretrain is not known: not tested yet."
+    others = "Against pretrain: maml better; boil worse; anil undecided; fomaml not known."
+    assert answer(made, made.row("pretrain")) == others
+    without = view(tmp_path, "none")
+    assert answer(without, without.row("maml")).startswith("No baseline is chosen")
+
+
+def test_the_sentence_names_seeds_and_a_lower_error_is_better(tmp_path):
+    for seed in (0, 1, 2):
+        for algorithm, error in (("maml", 0.2), ("pretrain", 1.0)):
+            run = finished_run(tmp_path, algorithm, task="sine-10shot", seed=seed)
+            add_result(run, [[3.0, error + seed / 100 * (algorithm == "maml")] for _ in range(40)])
+    made = view(tmp_path)
+    half_width = 4.303 * 0.01 / 3**0.5
+    assert answer(made, made.row("maml")) == (
+        f"maml beats pretrain: its error is lower by 0.790 ± {half_width:.3f} "
+        "(95 % interval over 3 training seeds, 40 test episodes paired one by one in each)."
+    )
 
 
 def test_baselines_come_round_again(runs):
@@ -428,9 +499,56 @@ def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatc
         await pilot.pause()
         assert screen.check_action("test", ()) is None
         boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
-        await until(pilot, lambda: any(boil.results.glob("*.json")) and screen._round is None, 800)
+        await until(pilot, lambda: any(boil.results.glob("*.json")) and not screen._tests.under_way, 800)
         assert screen.check_action("test", ()) is True
         assert all(len(list(each.run.results.glob("*.json"))) == 1 for each in list_runs(runs))
+
+    shown(runs, look)
+
+
+def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
+    """boil has no checkpoint: `e` asks for more episodes of the others and never for boil again."""
+    boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
+    for path in boil.checkpoints.iterdir():
+        path.unlink()
+    worker = Path(__file__).with_name("standin_worker.py")
+    monkeypatch.setattr(
+        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
+    )
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen: Any = app.screen
+        lines = {line[0].split(" ", 1)[1]: line for line in table_of(app)}
+        assert lines["boil"][2] == "cannot be tested"
+        assert "boil: cannot be tested: it has no checkpoint" in str(screen.query_one(Notes).render())
+        asked: list[Any] = []
+        monkeypatch.setattr(screen._tests, "begin", asked.append)
+        await pilot.press("e")
+        assert asked[0].episodes == 120 and set(asked[0].left_alone) == {boil.id}
+        tests, refused = wanted_tests(screen.view.standing, 120, app.data_dir, asked[0].left_alone)
+        assert {test.label for test in tests} == {"maml", "anil", "pretrain"} and not refused
+
+    shown(runs, look)
+
+
+def test_a_test_that_failed_is_not_tried_again_by_the_same_key(runs, monkeypatch):
+    worker = Path(__file__).with_name("standin_worker.py")
+    monkeypatch.setattr(
+        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
+    )
+    monkeypatch.setenv("STANDIN_DIES", "boil")
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen: Any = app.screen
+        await pilot.press("e")
+        boil = "boil: its test failed: "
+        await until(pilot, lambda: boil in str(screen.query_one(Notes).render()), 800)
+        assert not screen._tests.under_way and not screen._tests.display
+        assert {line[0].split(" ", 1)[1]: line for line in table_of(app)}["boil"][2] == "its test failed"
+        asked: list[Any] = []
+        monkeypatch.setattr(screen._tests, "begin", asked.append)
+        await pilot.press("e")
+        assert asked[0].episodes == 120 and len(asked[0].left_alone) == 1
 
     shown(runs, look)
 

@@ -8,8 +8,7 @@ import pytest
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
 
 from engine.runs import list_runs
-from engine.runs.standing import Standing
-from engine.runs.standing_tables import NOT_TESTED
+from engine.runs.standing import NOT_TESTED, Standing
 from engine.runs.standings import Standings
 from tui import tables
 

@@ -1,16 +1,17 @@
 """One table that the runs folder's results make: its rows, and what pairing them with a baseline gives."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from engine.runs.listing import Summary
-from engine.runs.reports import RowRuns, _episodes_at, table
+from engine.runs.reports import Result, RowRuns, _episodes_at, table
 
 BASELINE = "pretrain"
+NOT_TESTED = "not tested yet"
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,22 @@ class Standing:
         tested = sorted(self.rows, key=lambda row: not row.finished)
         exact = [row.label for row in tested if row.algorithm == BASELINE]
         return next(iter([*exact, *(r.label for r in tested if r.algorithm.startswith(BASELINE))]), None)
+
+    def explained(self, reasons: Mapping[str, str]) -> "Standing":
+        """The same table whose rows say why, by run id, a run has no result here and gets none."""
+        if not reasons:
+            return self
+        rows = (replace(row, error=missing(self.runs[row.label], row.results, reasons)) for row in self.rows)
+        return replace(self, rows=tuple(rows))
+
+    def untested(self) -> list[tuple[RowRuns, Summary]]:
+        """The finished runs without a result here, each with its row."""
+        return [
+            (row, run)
+            for row in self.rows
+            for run, result in zip(self.runs[row.label], row.results, strict=True)
+            if result is None and run.state == "finished"
+        ]
 
     def table(self, baseline: str | None) -> dict[str, Any]:
         """The table as contracts §4 has it, paired with the row `baseline`; the best first, that one last."""
@@ -74,3 +91,16 @@ class Standing:
             if pairs:
                 found[row.label] = np.concatenate([one - other for one, other in pairs])
         return found
+
+
+def missing(
+    runs: Sequence[Summary], results: Sequence[Result | None], reasons: Mapping[str, str] | None = None
+) -> str | None:
+    """Why a row has no result, for each seed that has none; `reasons` are those known, by run id."""
+    told = []
+    for run, result in zip(runs, results, strict=True):
+        if result is None:
+            words = {"queued": "queued", "starting": "starting", "running": "training"}
+            why = (reasons or {}).get(run.id) or words.get(run.state, NOT_TESTED)
+            told.append(f"seed {run.seed or 0}: {why}" if len(runs) > 1 else why)
+    return "; ".join(told) or None

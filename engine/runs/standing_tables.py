@@ -11,7 +11,7 @@ from engine.runs.listing import Summary
 from engine.runs.reports import Result, RowRuns, Trained
 from engine.runs.row_labels import RowKey, labelled
 from engine.runs.sound_results import number
-from engine.runs.standing import BASELINE, Standing
+from engine.runs.standing import BASELINE, Standing, missing
 
 if TYPE_CHECKING:
     from engine.presets import Spec
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 SHAPE = ("dataset", "ways", "shots", "queries")
 SAME_EPISODES = (*SHAPE, "episodes", "evaluation_seed", "statistics")
 """The protocol's keys on which results must agree to stand in one table."""
-NOT_TESTED = "not tested yet"
 
 
 class Protocol(NamedTuple):
@@ -115,11 +114,6 @@ def _row(
     specs = [by_seed[seed].spec for seed in seeds]
     statuses = [by_seed[seed].summary.status for seed in seeds]
     iterations = next((s.step for s, seed in zip(statuses, seeds, strict=True) if results[seed]), None)
-    missing = [
-        f"seed {seed}: {_why(by_seed[seed])}" if len(seeds) > 1 else _why(by_seed[seed])
-        for seed in seeds
-        if results[seed] is None
-    ]
     from engine.runs.execution import tasks_seen
 
     return RowRuns(
@@ -134,14 +128,8 @@ def _row(
         trained=tuple(Trained(s.step, s.steps, number(s.more.get("seconds"))) for s in statuses),
         time_limit=specs[0].training.time_limit if specs[0] else None,
         tasks_seen=tasks_seen(specs[0], iterations) if specs[0] else None,
-        error="; ".join(missing) or None,
+        error=missing([by_seed[seed].summary for seed in seeds], [results[seed] for seed in seeds]),
     )
-
-
-def _why(seen: Seen) -> str:
-    """Why there is no result yet."""
-    state = seen.summary.state
-    return {"queued": "queued", "starting": "starting", "running": "training"}.get(state, NOT_TESTED)
 
 
 def _result(seen: Seen, task: str, algorithm: str, protocol: Protocol | None) -> Result | None:

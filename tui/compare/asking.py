@@ -1,6 +1,6 @@
-"""What can be tested from here: rows without a result, or all rows on more episodes."""
+"""What can be tested from here: rows without a result, or all on more episodes; and what never can be."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from engine.data import check_task_fits
@@ -9,28 +9,45 @@ from engine.presets import Spec, load_spec, resolve, training_key
 from engine.runs.listing import Summary
 from engine.runs.reports import RowRuns
 from engine.runs.standing import Standing
-from engine.runs.testing import Test, spec_of_test
+from engine.runs.testing import Test, spec_of_test, tested_checkpoint
+
+NEVER = "cannot be tested"
 
 
-def wanted_tests(standing: Standing, episodes: int | None, data_dir: Path) -> tuple[list[Test], list[str]]:
-    """The tests of every finished run without one here, or of all on `episodes`; and what cannot be tested.
+def obstacle(standing: Standing, row: RowRuns, summary: Summary) -> str | None:
+    """Why a finished run can never have a result in this table; None where it can. Reads files."""
+    if tested_checkpoint(summary.run, summary.status) is None:
+        return f"{NEVER}: it has no checkpoint"
+    try:
+        _spec_of_test(standing, row, summary, None)
+    except (RequestError, OSError) as fault:
+        return f"{NEVER}: {str(fault).removeprefix(f'{row.label}: ')}"
+    return None
+
+
+def wanted_tests(
+    standing: Standing, episodes: int | None, data_dir: Path, left_alone: Collection[str] = ()
+) -> tuple[list[Test], dict[str, str]]:
+    """The tests of every finished run without a result here, or of all on `episodes`; and why, by run id,
+    others cannot be tested. Runs of `left_alone`, by id, are passed over.
 
     Reads specs: never on the event loop. Raises RequestError where the task's data are not here.
     """
+    finished = [
+        (row, run) for row in standing.rows for run in standing.runs[row.label] if run.state == "finished"
+    ]
     tests: list[Test] = []
-    refused: list[str] = []
-    for row in standing.rows:
-        pairs = zip(standing.runs[row.label], row.results, strict=True)
-        for summary in (run for run, result in pairs if episodes is not None or result is None):
-            if summary.state != "finished":
-                continue
-            try:
-                spec = _spec_of_test(standing, row, summary, episodes)
-            except RequestError as fault:
-                refused.append(str(fault))
-                continue
-            check_task_fits(spec, data_dir)
-            tests.append(Test(summary.run, spec, row.label))
+    refused: dict[str, str] = {}
+    for row, summary in standing.untested() if episodes is None else finished:
+        if summary.id in left_alone:
+            continue
+        try:
+            spec = _spec_of_test(standing, row, summary, episodes)
+        except RequestError as fault:
+            refused[summary.id] = f"{NEVER}: {str(fault).removeprefix(f'{row.label}: ')}"
+            continue
+        check_task_fits(spec, data_dir)
+        tests.append(Test(summary.run, spec, row.label))
     return tests, refused
 
 

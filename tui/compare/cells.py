@@ -1,5 +1,6 @@
 """The table's cells: numbers as text, words beside them, nothing told by colour alone."""
 
+import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -13,6 +14,7 @@ from tui.output import plain
 from tui.tables import Footnotes
 
 COLOURS = {"better": "green", "worse": "red", "undecided": ""}
+SEED = re.compile(r"^seed -?\d+: ")
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")
 
 
@@ -49,10 +51,10 @@ def _line(view: View, row: Row, notes: Footnotes) -> list[Text]:
 
 
 def _after(row: Row, metric: str) -> str:
-    """The result with the inner steps it was read at; for a row without one, why."""
+    """The result with the inner steps it was read at; for a row without one, why in a word or two."""
     after = row["after"]
     if after is None:
-        return plain((row["error"] or MISSING).partition("; ")[0].rpartition(": ")[2])
+        return plain(SEED.sub("", row["error"] or MISSING).partition("; ")[0].partition(": ")[0])
     shown = interval(after, metric)
     if row["before"] is None or len(row["steps"]) < 2:
         return shown

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.runs.columns import History
+from engine.statistics import mean_over_seeds
 from tui.charts.series import Series
 from tui.compare.view import Row, View
 from tui.marks import mark_of
@@ -44,23 +45,74 @@ def _steps(row: Row, scale: float, log: bool) -> Series:
 def validation_series(view: View, histories: Mapping[str, History], axis: Axis) -> list[Series]:
     """Validation after adaptation against minutes of training or thousands of tasks seen.
 
-    The first seed of each row; accuracy as a fraction.
+    Of several seeds the mean and its 95 % interval over seeds, at the iterations that all have validated and
+    at their mean time. Of one seed the interval is over episodes. Accuracy as a fraction.
     """
     found: list[tuple[Row, Series]] = []
     for row in view.rows:
-        history = histories.get(row["runs"][0]) if row["runs"] else None
-        if history is None or history.validation_step.size == 0:
+        seeds = _validated(row, histories)
+        if not seeds:
             continue
-        x = _minutes(history) if axis == "time" else _thousand_tasks(view, row["label"], history)
-        if x is not None:
-            values = history.validation[:, -1]
-            found.append((row, _series(row, x, values, history.validation_ci95, False)))
+        iterations, values, half_width = _over_seeds(seeds)
+        x = _mean_minutes(seeds, iterations) if axis == "time" else _thousand_tasks(view, row, iterations)
+        if x is not None and iterations.size:
+            found.append((row, _series(row, x, values, half_width, False)))
     return _told_apart(found)
 
 
+def seeds_drawn(view: View, histories: Mapping[str, History]) -> str:
+    """How many seeds the rows' validation curves are the means of: `3`, or `1 to 3`."""
+    counts = {len(_validated(row, histories)) for row in view.rows} - {0} or {1}
+    return f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(*counts)
+
+
 def runs_of(view: View) -> list[str]:
-    """The runs whose histories the validation curves are drawn from."""
-    return [row["runs"][0] for row in view.rows if row["runs"]]
+    """The runs whose histories the validation curves are drawn from: every seed's."""
+    return [run_id for row in view.rows for run_id in row["runs"]]
+
+
+def _validated(row: Row, histories: Mapping[str, History]) -> list[History]:
+    """The histories of the row's seeds that have validated."""
+    known = [histories[run_id] for run_id in row["runs"] if run_id in histories]
+    return [history for history in known if history.validation_step.size]
+
+
+def _over_seeds(seeds: Sequence[History]) -> tuple[Column, Column, Column]:
+    """Iterations that all seeds have, the mean over seeds, the half-width of its interval: `[n]` each."""
+    if len(seeds) == 1:
+        one = seeds[0]
+        width = one.validation_ci95
+        values = one.validation[:, -1]
+        return (
+            one.validation_step,
+            values,
+            width if width.shape == values.shape else np.full_like(values, np.nan),
+        )
+    shared = seeds[0].validation_step
+    for each in seeds[1:]:
+        shared = np.intersect1d(shared, each.validation_step)
+    values = np.stack([each.validation[_rows_at(each, shared), -1] for each in seeds])
+    intervals = [mean_over_seeds(column) for column in values.T]
+    widths = [interval.ci95 for interval in intervals]
+    return shared, _floats([interval.mean for interval in intervals]), _floats(widths)
+
+
+def _rows_at(history: History, iterations: Column) -> NDArray[np.intp]:
+    """The places of these iterations, all of which are there, among the history's validations."""
+    order = np.argsort(history.validation_step, kind="stable")
+    found: NDArray[np.intp] = order[np.searchsorted(history.validation_step, iterations, sorter=order)]
+    return found
+
+
+def _mean_minutes(seeds: Sequence[History], iterations: Column) -> Column | None:
+    """Minutes of training at these iterations, the mean over seeds; None where a time is not known."""
+    minutes = [_minutes(each) for each in seeds]
+    known = [
+        times[_rows_at(each, iterations)]
+        for each, times in zip(seeds, minutes, strict=True)
+        if times is not None
+    ]
+    return np.mean(known, axis=0) if len(known) == len(seeds) else None
 
 
 def training_seconds(times: Column, at: Column) -> Column:
@@ -94,15 +146,14 @@ def _minutes(history: History) -> Column | None:
     return training_seconds(history.train_time[known], at) / 60
 
 
-def _thousand_tasks(view: View, label: str, history: History) -> Column | None:
-    each = view.standing.tasks_each.get(label)
-    return history.validation_step * each / 1000 if each else None
+def _thousand_tasks(view: View, row: Row, iterations: Column) -> Column | None:
+    each = view.standing.tasks_each.get(row["label"])
+    return iterations * each / 1000 if each else None
 
 
 def _series(row: Row, x: Column, y: Column, half_width: Column, point: bool) -> Series:
     mark = mark_of(row["algorithm"])
-    width = half_width if half_width.shape == y.shape else np.full_like(y, np.nan)
-    band = np.isfinite(width).any() and not point
+    band = np.isfinite(half_width).any() and not point
     return Series(
         plain(row["label"]),
         x,
@@ -110,12 +161,12 @@ def _series(row: Row, x: Column, y: Column, half_width: Column, point: bool) -> 
         mark.colour,
         mark.shape,
         mark.dashed,
-        y - width if band else None,
-        y + width if band else None,
+        y - half_width if band else None,
+        y + half_width if band else None,
         "points" if point else "line",
     )
 
 
-def _floats(values: list[float | None]) -> Column:
+def _floats(values: Sequence[float | None]) -> Column:
     """The values as an array; None is not a number."""
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

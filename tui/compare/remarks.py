@@ -50,14 +50,20 @@ def undecided_note(view: View, row: Row) -> str | None:
     if verdict(difference, view.table["higher_is_better"]) != "undecided":
         return None
     if difference["over"] == "seeds":
-        paired = _paired_seeds(view, row)
-        needed = seeds_needed(difference, paired)
-        about = f"; about {needed:,} would" if needed and needed > paired else ""
-        return f"{paired} seeds cannot tell these apart{about}"
+        return f"{paired_seeds(view, row)} seeds cannot tell these apart{what_would_decide(view, row)}"
     episodes = view.differences[row["label"]].size
-    needed = episodes_needed(difference, episodes)
-    about = f"; about {rounded(needed):,} would [e]" if needed else ""
-    return f"{episodes:,} episodes cannot tell these apart{about}"
+    return f"{episodes:,} episodes cannot tell these apart{what_would_decide(view, row)}"
+
+
+def what_would_decide(view: View, row: Row) -> str:
+    """`; about 2,900 would [e]`: how many episodes or seeds would decide a difference; else nothing."""
+    difference = row["vs_baseline"]
+    if difference["over"] == "seeds":
+        paired = paired_seeds(view, row)
+        needed = seeds_needed(difference, paired)
+        return f"; about {needed:,} would" if needed and needed > paired else ""
+    needed = episodes_needed(difference, view.differences[row["label"]].size)
+    return f"; about {rounded(needed):,} would [e]" if needed else ""
 
 
 def against_published(row: Row) -> str | None:
@@ -119,7 +125,7 @@ def protocol_line(view: View) -> str:
     return "Protocol: " + "; ".join(protocol_parts(view.table["protocol"]))
 
 
-def _paired_seeds(view: View, row: Row) -> int:
+def paired_seeds(view: View, row: Row) -> int:
     """How many training seeds the row and the baseline both have results of."""
     found = {each.label: set(each.finished) for each in view.standing.rows}
     return len(found[row["label"]] & found.get(view.baseline or "", set()))

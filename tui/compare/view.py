@@ -1,7 +1,7 @@
 """What the compare screen draws: a table with what belongs to it, computed off the event loop."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.runs.listing import Summary
 from engine.runs.standing import Standing
 from engine.runs.standings import Standings
+from tui.compare.asking import obstacle
 
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -29,6 +30,8 @@ class View:
     """The keys of all tables."""
     paper_tasks: Mapping[str, int]
     """By row label: training tasks of the published protocol, where the task's presets say."""
+    left_alone: Mapping[str, str] = field(default_factory=dict)
+    """By run id: why a finished run without a result here is not tested."""
 
     @property
     def of(self) -> int:
@@ -53,11 +56,16 @@ class View:
 
 
 def view_of(
-    standings: Sequence[Standing], key: str | None, run_id: str | None, baseline: str | None
+    standings: Sequence[Standing],
+    key: str | None,
+    run_id: str | None,
+    baseline: str | None,
+    obstacles: Callable[[Standing], Mapping[str, str]] = lambda standing: {},
 ) -> View | None:
     """The table of that key, else the first that has the run in focus, else the first of all.
 
     `baseline` is a row's label, `none`, or None for the table's own; None where there is no table.
+    `obstacles` says by run id why finished runs without a result are left alone.
     """
     if not standings:
         return None
@@ -65,13 +73,14 @@ def view_of(
     if chosen is None:
         has_run = (n for n, each in enumerate(standings) if run_id and holds(each, run_id))
         chosen = next(has_run, 0)
-    standing = standings[chosen]
+    left_alone = obstacles(standings[chosen])
+    standing = standings[chosen].explained(left_alone)
     labels = [row.label for row in standing.rows]
     paired = baseline if baseline in labels else None if baseline == "none" else standing.default_baseline
     table = standing.table(paired)
     differences = standing.differences(paired)
     keys = [each.key for each in standings]
-    return View(standing, table, differences, chosen, keys, paper_tasks(standing))
+    return View(standing, table, differences, chosen, keys, paper_tasks(standing), left_alone)
 
 
 def next_baseline(view: View) -> str:
@@ -119,15 +128,34 @@ class Views:
         self._standings: tuple[Standing, ...] = ()
         self._wish: object = None
         self._view: View | None = None
+        self._obstacles: dict[tuple[str, str], str | None] = {}
+        self._told = 0
+
+    def leave_alone(self, key: str, reasons: Mapping[str, str]) -> None:
+        """Remembers, by run id, why runs without a result in the table of that key are not asked again."""
+        for run_id, reason in reasons.items():
+            self._obstacles[key, run_id] = reason
+        self._told += 1
+
+    def _left_alone(self, standing: Standing) -> dict[str, str]:
+        """By run id why finished runs without a result here are left alone; what was read is kept."""
+        found: dict[str, str] = {}
+        for row, run in standing.untested():
+            if (standing.key, run.id) not in self._obstacles:
+                self._obstacles[standing.key, run.id] = obstacle(standing, row, run)
+            reason = self._obstacles[standing.key, run.id]
+            if reason is not None:
+                found[run.id] = reason
+        return found
 
     def view(
         self, runs: Sequence[Summary], key: str | None, run_id: str | None, baseline: str | None
     ) -> View | None:
         """The view of these runs' tables that `view_of` chooses."""
         found = self._reader.look(runs)
-        wish = (key, run_id, baseline)
+        wish = (key, run_id, baseline, self._told)
         if found is not None or wish != self._wish:
             self._standings = found if found is not None else self._standings
             self._wish = wish
-            self._view = view_of(self._standings, key, run_id, baseline)
+            self._view = view_of(self._standings, key, run_id, baseline, self._left_alone)
         return self._view

@@ -37,14 +37,14 @@ def why_no_difference(view: View, row: Row) -> str:
 
 
 def untested(view: View) -> bool:
-    """Whether a finished run has no result in this table."""
-    return any(
-        summary.state == "finished" and result is None
-        for row in view.standing.rows
-        for summary, result in zip(view.standing.runs[row.label], row.results, strict=True)
-    )
+    """Whether a finished run has no result in this table and can have one."""
+    return any(run.id not in view.left_alone for _, run in view.standing.untested())
 
 
 def has_finished(view: View) -> bool:
     """Whether a run of this table has finished and can be tested."""
-    return any(run.state == "finished" for runs in view.standing.runs.values() for run in runs)
+    return any(
+        run.state == "finished" and run.id not in view.left_alone
+        for runs in view.standing.runs.values()
+        for run in runs
+    )

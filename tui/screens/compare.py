@@ -11,24 +11,22 @@ from textual.containers import Container, VerticalScroll
 from textual.events import Resize
 from textual.message import Message
 from textual.widgets import DataTable, Static
-from textual.worker import get_current_worker
 
-from engine.errors import RequestError
 from engine.runs.listing import Summary
-from tui.compare.curves import X_LABELS, Axis, runs_of, step_series, validation_series
+from tui.compare.answer import answer
+from tui.compare.curves import Axis, runs_of
+from tui.compare.drawing import draw_curves, draw_histogram
 from tui.compare.export import ExportScreen
-from tui.compare.histogram import Histogram, shares_text
+from tui.compare.histogram import Histogram
 from tui.compare.keys import KEYS
 from tui.compare.remarks import more_episodes, protocol_line, remarks
-from tui.compare.testing import TestRound, progress_text
+from tui.compare.testing import TestLine, TestRound
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
-from tui.compare.words import NOTHING, has_finished, title_of, untested, why_no_difference
+from tui.compare.words import NOTHING, has_finished, title_of, untested
 from tui.keys import place
-from tui.marks import mark_of
-from tui.output import plain
 from tui.screens.base import PlaceScreen
-from tui.snapshot import Snapshot, TestNow
+from tui.snapshot import Snapshot
 from tui.tables import Footnotes
 from tui.widgets.chart import Chart
 
@@ -45,8 +43,8 @@ class CompareScreen(PlaceScreen):
     BINDINGS: ClassVar[list[BindingType]] = place("compare", KEYS)
     DEFAULT_CSS = """
     CompareScreen #compare-body { height: 1fr; }
-    CompareScreen #compare-title { height: auto; padding: 0 1; text-style: bold; }
-    CompareScreen #compare-tests { height: auto; padding: 0 1; color: $accent; display: none; }
+    CompareScreen #compare-answer { height: auto; padding: 0 1; text-style: bold; }
+    CompareScreen #compare-title { height: auto; padding: 0 1; color: $secondary; }
     CompareScreen #compare-table { height: auto; max-height: 16; margin: 0 0 1 0; }
     CompareScreen #compare-charts { layout: horizontal; height: 1fr; min-height: 12; }
     CompareScreen.narrow #compare-charts { layout: vertical; height: auto; }
@@ -66,16 +64,6 @@ class CompareScreen(PlaceScreen):
             super().__init__()
             self.view = view
 
-    class Testing(Message):
-        """How the tests stand; None when they are over, and then what to say of it."""
-
-        def __init__(self, tests: tuple[TestNow, ...] | None, said: str = "", failed: bool = False) -> None:
-            super().__init__()
-            self.tests, self.said, self.failed = tests, said, failed
-
-        def can_replace(self, message: Message) -> bool:
-            return isinstance(message, CompareScreen.Testing) and message.tests is not None
-
     def __init__(self) -> None:
         super().__init__()
         self.view: View | None = None
@@ -86,12 +74,13 @@ class CompareScreen(PlaceScreen):
         self._views = Views()
         self._looking, self._again = False, False
         self._runs: object = None
-        self._round: TestRound | None = None
+        self._tests = TestLine()
 
     def compose_body(self) -> ComposeResult:
         with VerticalScroll(id="compare-body", can_focus=False):
+            yield Static("", id="compare-answer", markup=False)
             yield Static("", id="compare-title", markup=False)
-            yield Static("", id="compare-tests", markup=False)
+            yield self._tests
             yield ResultTable(id="compare-table")
             with Container(id="compare-charts"):
                 yield Chart("Against inner steps", id="compare-curves")
@@ -163,6 +152,7 @@ class CompareScreen(PlaceScreen):
         self.set_class(self.view is None, "empty")
         if self.view is None:
             title.update(Text(NOTHING))
+            self.query_one("#compare-answer", Static).update("")
         else:
             title.update(Text(title_of(self.view)))
             footnotes = Footnotes()
@@ -171,40 +161,19 @@ class CompareScreen(PlaceScreen):
             self.query_one(Notes).show(lines)
             self._watch()
             self._draw_curves()
-            self._draw_histogram()
+            self._draw_row()
         self.refresh_bindings()
 
     def _draw_curves(self) -> None:
-        view, chart = self.view, self.query_one(Chart)
-        if view is None:
-            return
-        accuracy = view.table["metric"] == "accuracy"
-        chart.unit = "percent" if accuracy else "error"
-        word = "accuracy" if accuracy else "error"
-        if self.axis == "steps":
-            chart.title = f"{word.capitalize()} against inner steps, 95 % intervals"
-            series, chart.x_label = step_series(view)
-            chart.show(series, "" if series else "no results yet")
-            return
-        chart.title = f"Validation {word} against {'training time' if self.axis == 'time' else 'tasks seen'}"
-        chart.x_label = X_LABELS[self.axis]
-        series = validation_series(view, self.workbench.snapshot.histories, self.axis)
-        chart.show(series, "" if series else "reading the runs")
+        if self.view is not None:
+            draw_curves(self.query_one(Chart), self.view, self.axis, self.workbench.snapshot.histories)
 
-    def _draw_histogram(self) -> None:
-        view, histogram = self.view, self.query_one(Histogram)
+    def _draw_row(self) -> None:
+        """Draws what is said of the selected row."""
         row = self.selected_row
-        if view is None or row is None:
-            return
-        label = plain(row["label"])
-        title = f"Difference to {plain(view.baseline)}, episode by episode" if view.baseline else "Difference"
-        differences = view.differences.get(row["label"])
-        if differences is None:
-            histogram.show(None, title, why_no_difference(view, row))
-            return
-        said = shares_text(label, differences, view.table["higher_is_better"])
-        unit = "points" if view.table["metric"] == "accuracy" else view.table["metric"]
-        histogram.show(differences, title, said, mark_of(row["algorithm"]).colour, unit)
+        if self.view is not None and row is not None:
+            self.query_one("#compare-answer", Static).update(Text(answer(self.view, row)))
+            draw_histogram(self.query_one(Histogram), self.view, row)
 
     def _watch(self) -> None:
         if self.view is not None and self.axis != "steps":
@@ -216,8 +185,8 @@ class CompareScreen(PlaceScreen):
         return self.view.row(self.query_one(ResultTable).selected) if self.view else None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """The histogram follows the cursor."""
-        self._draw_histogram()
+        """The sentence and the histogram follow the cursor."""
+        self._draw_row()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         """A click on the selected row opens it."""
@@ -236,8 +205,8 @@ class CompareScreen(PlaceScreen):
         view = self.view
         possible = {
             "table": view is not None and view.of > 1,
-            "stop_tests": self._round is not None,
-            "test": view is not None and self._round is None and has_finished(view),
+            "stop_tests": self._tests.under_way,
+            "test": view is not None and not self._tests.under_way and has_finished(view),
             "open_episode": bool(row["runs"]) if (row := self.selected_row) else False,
         }
         if action in ("baseline", "export"):
@@ -276,7 +245,7 @@ class CompareScreen(PlaceScreen):
     def action_test(self) -> None:
         """Tests what is not tested yet, else all rows on more episodes."""
         view = self.view
-        if view is None or self._round is not None:
+        if view is None or self._tests.under_way:
             return
         episodes = None if untested(view) else more_episodes(view, self.selected_row)
         if episodes is None and not untested(view):
@@ -284,40 +253,23 @@ class CompareScreen(PlaceScreen):
             return
         if episodes is not None:
             self.workbench.tell(f"testing every row on {episodes:,} episodes")
-        self._round = TestRound(view.standing, episodes, self.workbench.data_dir)
-        self._carry_out(self._round)
+        wanted = TestRound(view.standing, episodes, self.workbench.data_dir, view.left_alone)
+        self._tests.begin(wanted)
         self.refresh_bindings()
 
     def action_stop_tests(self) -> None:
         """Ends the tests under way."""
-        if self._round is not None:
-            self._round.stop()
+        self._tests.stop()
 
-    @work(thread=True, group="compare-tests")
-    def _carry_out(self, tests: TestRound) -> None:
-        worker = get_current_worker()
-        try:
-            said = tests.carry_out(
-                lambda now: self.post_message(self.Testing(now)), lambda: worker.is_cancelled
-            )
-        except (RequestError, OSError) as fault:
-            self.post_message(self.Testing(None, str(fault), failed=True))
-        else:
-            self.post_message(self.Testing(None, said))
-
-    def on_compare_screen_testing(self, message: Testing) -> None:
-        """Shows how the tests stand; at their end the table that they make is the one to look at."""
-        line = self.query_one("#compare-tests", Static)
-        line.display = message.tests is not None
-        if message.tests is not None:
-            line.update(Text(plain(progress_text(message.tests))))
-            return
-        if message.failed:
-            self.workbench.complain(message.said)
-        elif message.said:
-            self.workbench.tell(message.said)
-        if self._round is not None and not message.failed:
-            self._key = self._round.resulting_key
-        self._round = None
+    def on_test_line_ended(self, message: TestLine.Ended) -> None:
+        """Says how the tests went; the table that they make is the one to look at."""
+        tests, outcome = message.round, message.outcome
+        self._views.leave_alone(tests.resulting_key, outcome.faults)
+        if outcome.failed:
+            self.workbench.complain(outcome.said)
+        elif outcome.said:
+            self.workbench.tell(outcome.said)
+        if outcome.tested:
+            self._key = tests.resulting_key
         self._ask_for_view()
         self.refresh_bindings()
