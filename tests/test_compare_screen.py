@@ -23,12 +23,13 @@ from tui.compare.answer import answer
 from tui.compare.asking import wanted_tests
 from tui.compare.curves import runs_of, step_series, training_seconds, validation_series
 from tui.compare.export import ExportScreen, write_new
-from tui.compare.histogram import binned, histogram_lines, shares, shares_text
+from tui.compare.histogram import Histogram, binned, histogram_lines, shares, shares_text
 from tui.compare.remarks import against_published, episodes_needed, more_episodes, seeds_needed
 from tui.compare.view import View, next_baseline, view_of
 from tui.compare.widgets import Notes, ResultTable
 from tui.screens.compare import CompareScreen
-from tui.widgets.chart import Chart
+from tui.screens.help import HelpScreen, help_text
+from tui.widgets.chart import CHART_KEYS, Chart
 
 SIZES = ((80, 24), (120, 36), (200, 60))
 Look = Callable[[Workbench, Pilot[int]], Awaitable[None]]
@@ -383,10 +384,10 @@ def test_curves_by_time_ask_for_the_histories_and_by_steps_do_not(runs, monkeypa
         await pilot.pause()
         maml = app.screen.view.row("maml")["runs"][0]
         assert maml in asked[-1]
-        assert "training time" in app.screen.query_one(Chart).title
+        assert "by training time" in app.screen.query_one(Chart).title
         await pilot.press("n")
         await pilot.pause()
-        assert "tasks seen" in app.screen.query_one(Chart).title
+        assert "by tasks seen" in app.screen.query_one(Chart).title
 
     shown(runs, look)
 
@@ -553,6 +554,21 @@ def test_a_test_that_failed_is_not_tried_again_by_the_same_key(runs, monkeypatch
     shown(runs, look)
 
 
+@pytest.mark.parametrize("panel", [Chart, Histogram])
+def test_the_help_has_the_chart_s_keys_and_says_how_to_reach_them(runs, panel):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen = app.screen
+        screen.query_one(panel).focus()
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        told = help_text("compare", screen).plain
+        assert all(f"{key.label}: {key.help}" in told for key in CHART_KEYS)
+        title = "Chart" if panel is Chart else "Chart, when it has the focus (tab)"
+        assert title in told.splitlines()
+
+    shown(runs, look)
+
+
 def test_an_empty_folder_says_what_to_do(tmp_path):
     async def go() -> None:
         app = Workbench(tmp_path / "none", tmp_path)
@@ -562,6 +578,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
             await pilot.press("b", "e", "m", "v", "J", "x", "enter", "t", "n", "i", "right_square_bracket")
             await pilot.pause()
             assert isinstance(app.screen, CompareScreen)
+            assert "Log scale" not in help_text("compare", app.screen).plain, "no chart is shown"
 
     asyncio.run(go())
 

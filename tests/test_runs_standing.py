@@ -70,6 +70,17 @@ def test_seeds_of_one_training_are_one_row(tmp_path):
     row = rows_of(tmp_path)["maml"]
     assert row["seeds"] == [0, 1, 2] and row["after"]["over"] == "seeds"
     assert row["error"] == f"seed 2: {NOT_TESTED}"
+    each = only(tmp_path).tasks_each["maml"]
+    assert row["train_seconds"] == 2 * 214 and row["tasks_seen"] == pytest.approx(2 * 500 * each)
+
+
+def test_a_known_reason_stands_in_place_of_not_tested(tmp_path):
+    run_with_result(tmp_path, "maml", 0.9)
+    run = finished_run(tmp_path, "maml", seed=1)
+    found = only(tmp_path)
+    assert [each.id for _, each in found.untested()] == [run.id]
+    told = found.explained({run.id: "cannot be tested: why"}).table(None)["rows"][0]
+    assert told["error"] == "seed 1: cannot be tested: why" and told["after"] is not None
 
 
 def test_changed_settings_make_rows_of_their_own_named_by_what_differs(tmp_path):

@@ -114,6 +114,7 @@ def _row(
     specs = [by_seed[seed].spec for seed in seeds]
     statuses = [by_seed[seed].summary.status for seed in seeds]
     iterations = next((s.step for s, seed in zip(statuses, seeds, strict=True) if results[seed]), None)
+    trained = sum(result is not None for result in results.values())
     from engine.runs.execution import tasks_seen
 
     return RowRuns(
@@ -127,9 +128,14 @@ def _row(
         published=_published(specs[0], algorithm, task, trained_on),
         trained=tuple(Trained(s.step, s.steps, number(s.more.get("seconds"))) for s in statuses),
         time_limit=specs[0].training.time_limit if specs[0] else None,
-        tasks_seen=tasks_seen(specs[0], iterations) if specs[0] else None,
+        tasks_seen=_of_all(tasks_seen(specs[0], iterations), trained) if specs[0] else None,
         error=missing([by_seed[seed].summary for seed in seeds], [results[seed] for seed in seeds]),
     )
+
+
+def _of_all(tasks: int | None, seeds: int) -> int | None:
+    """Tasks of all the seeds, as the training time beside them is of all."""
+    return None if tasks is None else tasks * seeds
 
 
 def _result(seen: Seen, task: str, algorithm: str, protocol: Protocol | None) -> Result | None:

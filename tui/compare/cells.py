@@ -58,7 +58,7 @@ def _after(row: Row, metric: str) -> str:
     shown = interval(after, metric)
     if row["before"] is None or len(row["steps"]) < 2:
         return shown
-    return f"{shown} ({'by seed' if after['step'] is None else after['step']})"
+    return f"{shown} ({'by seed' if after['step'] is None else format(after['step'], ',')})"
 
 
 def _against(view: View, row: Row, notes: Footnotes) -> Text:

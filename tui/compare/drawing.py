@@ -24,8 +24,8 @@ def draw_curves(chart: Chart, view: View, axis: Axis, histories: Mapping[str, Hi
         return
     series = validation_series(view, histories, axis)
     seeds = seeds_drawn(view, histories)
-    mean = f", mean of {seeds} seeds, 95 % intervals" if seeds != "1" else ""
-    chart.title = f"Validation {word} against {'training time' if axis == 'time' else 'tasks seen'}{mean}"
+    of_seeds = f", mean of {seeds} seeds" if seeds != "1" else ""
+    chart.title = f"Validation {word} by {'training time' if axis == 'time' else 'tasks seen'}{of_seeds}"
     chart.x_label = X_LABELS[axis]
     chart.show(series, "" if series else "reading the runs")
 

@@ -97,8 +97,10 @@ def published_note(view: View, row: Row) -> str | None:
         return None
     source: str = row["published"]["source"]
     paper, seen = view.paper_tasks.get(row["label"]), row["tasks_seen"]
-    if paper and seen is not None and seen < paper:
-        return f"{source}; {view.standing.budget} budget: {count(seen)} of {count(paper)} tasks"
+    trained = sum(len(known.finished) for known in view.standing.rows if known.label == row["label"])
+    each = seen // max(1, trained) if seen is not None else None
+    if paper and each is not None and each < paper:
+        return f"{source}; {view.standing.budget} budget: {count(each)} of {count(paper)} tasks"
     return source
 
 

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Static
 
 from tui.keys import PLACES, Key
@@ -112,11 +113,20 @@ def _sections(place: str, screen: Screen[object]) -> "Iterator[tuple[str, DOMNod
     """(heading, the node that is asked what is possible, keys) of the place, its panels, everywhere."""
     place = place or getattr(screen, "PLACE", "")
     seen = {"everywhere"}
-    for name, node in ((place, screen), *((getattr(each, "PLACE", ""), each) for each in screen.query("*"))):
+    shown = [each for each in screen.query("*") if _is_shown(each)]
+    # Of several panels of a kind the one that has the focus tells what is possible now.
+    shown.sort(key=lambda each: not each.has_focus)
+    for name, node in ((place, screen), *((getattr(each, "PLACE", ""), each) for each in shown)):
         if name in PLACES and name not in seen:
             seen.add(name)
-            yield name.replace("-", " ").capitalize(), node, list(PLACES[name])
+            title = name.replace("-", " ").capitalize()
+            needs_focus = ", when it has the focus (tab)" if node is not screen and not node.has_focus else ""
+            yield f"{title}{needs_focus}", node, list(PLACES[name])
     yield "Everywhere", screen.app, list(PLACES["everywhere"])
+
+
+def _is_shown(widget: Widget) -> bool:
+    return all(each.display for each in widget.ancestors_with_self if isinstance(each, Widget))
 
 
 def _possible(node: DOMNode, key: Key) -> bool:

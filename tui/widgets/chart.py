@@ -65,6 +65,7 @@ class Tile(Widget):
 class Chart(Widget, can_focus=True):
     """Curves with axes that stay, drawn in braille; only what changed goes over the line."""
 
+    PLACE = "chart"
     ALLOW_SELECT = False
     DEFAULT_CSS = "Chart { layout: horizontal; height: 1fr; overflow: hidden hidden; }"
     BINDINGS: ClassVar[list[BindingType]] = place("chart", CHART_KEYS)
