@@ -8,6 +8,7 @@ import ctypes
 import json
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from engine.adaptation import meta_gradient
 from engine.adaptation.heads import BIAS, WEIGHT
 from engine.data import data_folder
 from engine.devices import device_name, threads
@@ -106,6 +108,7 @@ def plain_loop(spec: Spec, meta_parameters: Parameters, episodes: Episodes) -> P
             inner = loss(adapted, episodes.support_x[task], episodes.support_y[task])
             gradients = torch.autograd.grad(inner, list(adapted.values()), create_graph=True)
             rate = spec.adaptation.learning_rate
+            assert isinstance(rate, float)
             adapted = {n: p - rate * g for (n, p), g in zip(adapted.items(), gradients, strict=True)}
         outer = loss(adapted, episodes.query_x[task], episodes.query_y[task])
         for name, gradient in zip(leaves, torch.autograd.grad(outer, list(leaves.values())), strict=True):
@@ -142,7 +145,8 @@ def measure(workload: Workload, device: torch.device, least: float) -> list[dict
 
     def generic() -> Parameters:
         batch, at_once = tasks.episodes("train", index), learner.tasks_at_once
-        return mean_gradient(walks(rule, tasks.kind, parameters, batch, at_once, True, False))
+        walk = partial(meta_gradient, rule, parameters, second_order=True, constant_memory=False)
+        return mean_gradient(walks(walk, batch, at_once))
 
     def loop() -> Parameters:
         return plain_loop(spec, parameters, tasks.episodes("train", index))

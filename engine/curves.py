@@ -34,7 +34,7 @@ def curves(learner: Learner, adaptation: Adaptation, part: Part, episode: int, p
     steps, predictions = [], []
     for step, state in adapted_states(rule, learner, task, recorded_steps(adaptation.steps)):
         steps.append(step)
-        predictions.append(_rounded(rule.predict(state, learner.meta_parameters, task)))
+        predictions.append(_rounded(rule.predict(state, learner.meta_parameters, task, step)))
     return {
         "x": _rounded(grid),
         "truth": _rounded(truth),

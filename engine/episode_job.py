@@ -136,7 +136,7 @@ def described(learner: Learner, number: int) -> dict[str, Any]:
     for step, state in adapted_states(rule, learner, task, recorded_steps(adaptation.steps)):
         steps.append(step)
         states.append(state)
-        outputs.append(rule.predict(state, learner.meta_parameters, task))
+        outputs.append(rule.predict(state, learner.meta_parameters, task, step))
     kind = learner.tasks.kind
     seen = {
         "steps": steps,

@@ -72,7 +72,7 @@ def _tasks_at_once(learner: Learner, part: Part, statistics: str) -> int:
 @torch.no_grad()
 def _trajectory(rule: Rule, learner: Learner, task: Any, steps: Sequence[int]) -> Tensor:
     states = adapted_states(rule, learner, task, steps)
-    outputs = (rule.predict(state, learner.meta_parameters, task) for _, state in states)
+    outputs = (rule.predict(state, learner.meta_parameters, task, number) for number, state in states)
     return torch.stack([task_metric(learner.tasks.kind, each, task.query_y) for each in outputs], 1)
 
 

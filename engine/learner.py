@@ -2,8 +2,12 @@
 
 import torch
 
-from engine.adaptation import Rule, StoredHeads, build_rule
-from engine.adaptation.heads import BIAS, WEIGHT
+from engine.adaptation import Rule, Setting, build_rule
+from engine.adaptation.gradient import adapted_names
+from engine.adaptation.heads import BIAS, HEAD, WEIGHT, stored_heads
+from engine.adaptation.norms import norm_sets, running_statistics, stepped_norms
+from engine.adaptation.rates import initial_rates
+from engine.adaptation.updates import carried_moments
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
 from engine.portions import portion_size
@@ -12,7 +16,8 @@ from engine.tasks.episodes import Part, TaskDistribution
 
 
 class Learner:
-    """What is trained: `meta_parameters` by name, and stored heads where the rule keeps some.
+    """What is trained: `meta_parameters` by name; and `kept`, what outlives tasks without a gradient (stored
+    heads, running statistics, carried moments).
 
     Joint training has a head over all training classes; a learned head for episodes has as many outputs as a
     training episode has classes; where heads are made for each task there is none among the meta-parameters.
@@ -23,29 +28,85 @@ class Learner:
     ) -> None:
         self.spec, self.tasks, self.device, self.dtype = spec, tasks, device, dtype
         self.body = build_body(spec.model, tasks.input_shape)
+        self.norm_sets = norm_sets(spec.adaptation)
         generator = torch.Generator().manual_seed(spec.seed)
-        parameters = self.body.initial_parameters(generator)
-        outputs = self._head_outputs()
-        if outputs:
-            weight, bias = linear_parameters(self.body.feature_size, outputs, generator)
-            parameters |= {WEIGHT: weight, BIAS: bias}
-        self.meta_parameters: Parameters = {n: p.to(device, dtype) for n, p in parameters.items()}
-        self.stored: StoredHeads | None = None
-        if spec.outer.rule == "meta-gradient" and spec.adaptation.head == "stored" and spec.training.tasks:
-            like = torch.zeros((), device=device, dtype=dtype)
-            size, new_head = self.body.feature_size, spec.adaptation.new_head
-            self.stored = StoredHeads(spec.training.tasks, tasks.outputs("train"), size, new_head, like)
+        body = self.body.initial_parameters(generator)
+        self.body_names = tuple(body)
+        head = self._head(generator)
+        own = self._rule_parameters(body, head, generator)
+        kept = self._kept(body, head)
+        self.meta_parameters = self._placed(body | head | own)
+        self.kept = self._placed(kept)
 
-    def _head_outputs(self) -> int:
-        if self.spec.outer.rule == "joint":
-            return self.tasks.joint_outputs
-        gradient = self.spec.adaptation.rule == "gradient"
-        return self.tasks.outputs("train") if gradient and self.spec.adaptation.head == "learned" else 0
+    def _placed(self, parameters: Parameters) -> Parameters:
+        return {n: p.to(self.device, self.dtype) for n, p in parameters.items()}
+
+    def _head(self, generator: torch.Generator) -> Parameters:
+        spec = self.spec
+        outputs = 0
+        if spec.outer.rule == "joint":
+            outputs = self.tasks.joint_outputs
+        elif spec.adaptation.rule == "gradient" and spec.adaptation.head == "learned":
+            outputs = self.tasks.outputs("train")
+        if not outputs:
+            return {}
+        weight, bias = linear_parameters(self.body.feature_size, outputs, generator)
+        return {WEIGHT: weight, BIAS: bias}
+
+    def _stored(self) -> Parameters:
+        spec = self.spec
+        adaptation, tasks = spec.adaptation, spec.training.tasks
+        if not (spec.outer.rule == "meta-gradient" and adaptation.head == "stored" and tasks):
+            return {}
+        outputs, size = self.tasks.outputs("train"), self.body.feature_size
+        return stored_heads(tasks, outputs, size, adaptation.new_head, torch.zeros(()))
+
+    def _rule_parameters(
+        self, body: Parameters, head: Parameters, generator: torch.Generator
+    ) -> Parameters:
+        """What the rule meta-learns besides body and head."""
+        adaptation = self.spec.adaptation
+        own: Parameters = {}
+        if adaptation.rule == "gradient":
+            outputs, size = self.tasks.outputs("train"), self.body.feature_size
+            shaped = head or {WEIGHT: torch.empty(outputs, size), BIAS: torch.empty(outputs)}
+            named = body | shaped
+            names = adapted_names([*body, *HEAD], adaptation)
+            own |= initial_rates(adaptation, {n: named[n] for n in names}, generator)
+            if adaptation.per_step_norms:
+                own |= stepped_norms(body, self.norm_sets)
+            if adaptation.stored_heads == "outer":
+                own |= self._stored()
+        return own
+
+    def _kept(self, body: Parameters, head: Parameters) -> Parameters:
+        adaptation = self.spec.adaptation
+        kept: Parameters = {}
+        if adaptation.running_statistics:
+            kept |= running_statistics(body, self.norm_sets)
+        if adaptation.rule == "gradient":
+            if adaptation.stored_heads == "adapted":
+                kept |= self._stored()
+            if adaptation.moments == "carried":
+                named = body | head
+                kept |= carried_moments({n: named[n] for n in adapted_names(list(named), adaptation)})
+        return kept
 
     def rule(self, adaptation: Adaptation, part: Part, statistics: str) -> Rule:
         """An adaptation rule for tasks of a part; stored heads are read in training alone."""
-        stored = self.stored if part == "train" else None
-        return build_rule(adaptation, self.body, self.tasks, part, statistics, stored)
+        outputs = self.tasks.outputs(part)
+        setting = Setting(
+            self.body,
+            self.body_names,
+            adaptation,
+            self.tasks.kind,
+            outputs,
+            part,
+            self.norm_sets,
+            statistics,
+            self.kept,
+        )
+        return build_rule(setting)
 
     @property
     def tasks_at_once(self) -> int:
@@ -55,8 +116,9 @@ class Learner:
         """
         training, adaptation = self.spec.training, self.spec.adaptation
         ways, shots, queries = self.tasks.shape("train")
-        kept = 1 if adaptation.constant_memory else adaptation.steps
-        fitting = portion_size(self.body, ways * (kept * shots + queries))
+        kept = 1 if adaptation.constant_memory else max(adaptation.steps, 1)
+        asked = adaptation.steps if adaptation.loss == "multi-step" and not adaptation.constant_memory else 1
+        fitting = portion_size(self.body, ways * (kept * shots + asked * queries))
         return training.tasks_at_once or min(fitting, training.tasks_per_batch)
 
     def training_rule(self) -> Rule:

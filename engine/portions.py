@@ -1,12 +1,11 @@
 """A batch of tasks in portions that memory holds, and what the portions' walks come to together."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from engine.adaptation import MetaGradient, Rule, State, meta_gradient
-from engine.adaptation.losses import Kind
+from engine.adaptation import MetaGradient, State
 from engine.models import Body, Parameters
 from engine.tasks.episodes import Episodes
 
@@ -19,22 +18,9 @@ def portion_size(body: Body, examples: int) -> int:
     return max(1, WIDEST_LAYER // (body.widest_layer * examples))
 
 
-def walks(
-    rule: Rule,
-    kind: Kind,
-    meta_parameters: Parameters,
-    tasks: Episodes,
-    at_once: int,
-    second_order: bool,
-    constant_memory: bool,
-) -> list[MetaGradient]:
+def walks(walk: Callable[[Episodes], MetaGradient], tasks: Episodes, at_once: int) -> list[MetaGradient]:
     """One walk for each portion of the batch."""
-    return [
-        meta_gradient(
-            rule, kind, meta_parameters, tasks.rows(begin, begin + at_once), second_order, constant_memory
-        )
-        for begin in range(0, len(tasks.indices), at_once)
-    ]
+    return [walk(tasks.rows(begin, begin + at_once)) for begin in range(0, len(tasks.indices), at_once)]
 
 
 def mean_gradient(portions: Sequence[MetaGradient]) -> Parameters:

@@ -1,22 +1,25 @@
 """Training: one outer iteration at a time, and validation between them."""
 
 from collections.abc import Callable
+from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from engine.adaptation import MetaGradient, probe
+from engine.adaptation import MetaGradient, meta_gradient, probe
 from engine.adaptation.losses import task_metric
+from engine.adaptation.rates import shown_rates
 from engine.curves import curves
 from engine.errors import RequestError
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
 from engine.models import Parameters
+from engine.outer.interpolate import interpolation
 from engine.outer.joint import joint_gradient
 from engine.outer.optimizer import OuterOptimizer
-from engine.outer.schedule import order_at, outer_rate
+from engine.outer.schedule import order_at, outer_rate, step_weights
 from engine.portions import joined, mean_gradient, query_losses, walks
 from engine.presets import validation_adaptation
 from engine.statistics import mean_over_episodes
@@ -68,8 +71,7 @@ class Trainer:
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
         self.stream = TrainingStream(learner.tasks, size)
-        if self.spec.outer.rule == "meta-gradient":
-            self.rule = learner.training_rule()
+        self.rule = learner.training_rule()
 
     @property
     def iterations(self) -> int:
@@ -99,14 +101,18 @@ class Trainer:
         self.optimizer.step(gradient, rate)
         self.iteration = number
         if record is not None:
-            record |= {"step": number, "gradient_norm": norm.item(), "rates": {"outer": rate}}
+            rates = {"outer": rate, **shown_rates(self.spec.adaptation, self.learner.meta_parameters)}
+            record |= {"step": number, "gradient_norm": norm.item(), "rates": rates}
         return record
 
     def _joint(self) -> "Seen":
         learner, examples = self.learner, self.stream.examples(self.iteration)
         kind = learner.tasks.kind
         try:
-            gradient, loss, outputs = joint_gradient(learner.body, kind, learner.meta_parameters, examples)
+            observed = self.rule.norms.observed_in_training()
+            gradient, loss, outputs = joint_gradient(
+                learner.body, kind, learner.meta_parameters, examples, observed
+            )
         except torch.OutOfMemoryError:
             # Portions would be normalised by other statistics: it would be another training.
             batch = examples.x.shape[1]
@@ -118,24 +124,16 @@ class Trainer:
         def record() -> dict[str, Any]:
             return {"outer_loss": loss, "joint_metric": task_metric(kind, outputs, examples.y).mean().item()}
 
-        return Seen(gradient, loss, record, lambda: None)
+        return Seen(gradient, loss, record, self.rule.norms.keep)
 
     def _episodes(self) -> "Seen":
         tasks = self.stream.episodes(self.iteration)
-        second = order_at(self.spec.adaptation.order, self.iteration, self.iterations) == 2
         while True:
             try:
-                seen = walks(
-                    self.rule,
-                    self.learner.tasks.kind,
-                    self.learner.meta_parameters,
-                    tasks,
-                    self.tasks_at_once,
-                    second,
-                    self.spec.adaptation.constant_memory,
-                )
+                seen = walks(self._walk(), tasks, self.tasks_at_once)
                 break
             except torch.OutOfMemoryError:
+                self.rule.norms.forget()
                 if self.tasks_at_once == 1:
                     raise
                 self.tasks_at_once = (min(self.tasks_at_once, len(tasks.indices)) + 1) // 2
@@ -146,6 +144,21 @@ class Trainer:
             loss,
             lambda: self._record(tasks, seen, loss),
             lambda: self.rule.remember(joined([walk.states[-1] for walk in seen]), tasks),
+        )
+
+    def _walk(self) -> Callable[[Episodes], MetaGradient]:
+        """How this iteration looks at tasks: along their chain and back, or there alone."""
+        rule, parameters = self.rule, self.learner.meta_parameters
+        if self.spec.outer.rule == "interpolate":
+            return partial(interpolation, rule, parameters)
+        adaptation, at = self.spec.adaptation, (self.iteration, self.iterations)
+        return partial(
+            meta_gradient,
+            rule,
+            parameters,
+            second_order=order_at(adaptation.order, *at) == 2,
+            constant_memory=adaptation.constant_memory,
+            weights=step_weights(adaptation, *at),
         )
 
     def _record(self, tasks: Episodes, portions: list[MetaGradient], loss: float) -> dict[str, Any]:
@@ -163,15 +176,17 @@ class Trainer:
         }
 
     def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
-        """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch."""
+        """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch; for a rule that
+        shows no steps, no support loss `[T, 0]` and the others `[T, 1]`."""
         begin = number * self.tasks_at_once
         portion = tasks.rows(begin, begin + self.tasks_at_once)
-        parameters, kind = self.learner.meta_parameters, self.learner.tasks.kind
-        probes = [probe(self.rule, kind, parameters, portion, state) for state in walk.states]
+        parameters, rule = self.learner.meta_parameters, self.rule
+        shown = list(enumerate(walk.states))[0 if rule.shows_steps else -1 :]
+        probes = [probe(rule, parameters, portion, state, at) for at, state in shown]
         with torch.no_grad():
-            last = self.rule.support_loss(walk.states[-1], parameters, portion)
+            last = rule.support_loss(walk.states[-1], parameters, portion, rule.steps).unsqueeze(1)
         losses, metrics = zip(*probes, strict=True)
-        support = torch.cat([walk.support_loss, last.unsqueeze(1)], 1)
+        support = torch.cat([walk.support_loss, last], 1) if rule.shows_steps else last[:, :0]
         return support, torch.stack(losses, 1), torch.stack(metrics, 1)
 
     def validate(self) -> dict[str, Any]:
@@ -216,11 +231,10 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint needs to go on to the same numbers."""
-        stored = self.learner.stored
         return {
             "iteration": self.iteration,
             "meta_parameters": self.learner.meta_parameters,
-            "stored_heads": None if stored is None else stored.table,
+            "kept": self.learner.kept,
             "optimizer": None if self.optimizer is None else self.optimizer.state(),
             "best": None if self.best is None else tuple(self.best),
             "tasks_at_once": self.tasks_at_once,
@@ -237,12 +251,11 @@ class Trainer:
 
 
 def load_parameters(learner: Learner, state: dict[str, Any]) -> None:
-    """Copies a checkpoint's meta-parameters and stored heads into a learner."""
+    """Copies a checkpoint's meta-parameters, and what it kept besides, into a learner."""
     for name, parameter in learner.meta_parameters.items():
         parameter.copy_(state["meta_parameters"][name])
-    if learner.stored is not None and state["stored_heads"] is not None:
-        for name, table in learner.stored.table.items():
-            table.copy_(state["stored_heads"][name])
+    for name, tensor in learner.kept.items():
+        tensor.copy_(state["kept"][name])
 
 
 def examples_per_batch(learner: Learner) -> int:

@@ -20,6 +20,7 @@ from plain_loop import (
 from torch import Tensor
 
 from engine.adaptation import MetaGradient, meta_gradient
+from engine.adaptation.heads import STORED
 from engine.adaptation.losses import task_loss, task_metric
 from engine.evaluation import scores
 from engine.learner import Learner
@@ -97,7 +98,7 @@ def test_statistics_come_from_where_the_protocol_says(statistics: str, model: di
     state = rule.start(learner.meta_parameters, task)
     for number in range(2):
         state, _ = rule.step(state, learner.meta_parameters, task, number, second_order=False)
-    found = rule.predict(state, learner.meta_parameters, task).detach()
+    found = rule.predict(state, learner.meta_parameters, task, 2).detach()
     for t in range(3):
         own = learner.meta_parameters | {name: value[t] for name, value in state.items()}
         support, query = task.support_x[t], task.query_x[t]
@@ -111,9 +112,9 @@ def test_queries_do_not_see_each_other_unless_transductive(statistics: str) -> N
     rule = learner.rule(learner.spec.adaptation, "test", statistics)
     task = learner.tasks.episodes("test", torch.arange(2))
     state = rule.start(learner.meta_parameters, task)
-    together = rule.predict(state, learner.meta_parameters, task)
+    together = rule.predict(state, learner.meta_parameters, task, 0)
     alone = task._replace(query_x=task.query_x[:, 3:4], query_y=task.query_y[:, 3:4])
-    assert close(rule.predict(state, learner.meta_parameters, alone), together[:, 3:4])
+    assert close(rule.predict(state, learner.meta_parameters, alone, 0), together[:, 3:4])
 
 
 @pytest.mark.parametrize("statistics", ["query", "support", "one"])
@@ -145,7 +146,7 @@ def test_nearest_outputs_are_distances_of_classes() -> None:
     rule = learner.rule(learner.spec.adaptation, "test", "query")
     task = learner.tasks.episodes("test", torch.arange(2))
     state, _ = rule.step(rule.start({}, task), {}, task, 0, second_order=False)
-    outputs = rule.predict(state, {}, task)
+    outputs = rule.predict(state, {}, task, 1)
     for t in range(2):
         for place, query in enumerate(task.query_x[t]):
             for way in range(4):
@@ -215,7 +216,7 @@ def training_walk(learner: Learner, task: Episodes) -> MetaGradient:
     """The walk of one training iteration, and what the rule keeps after it."""
     rule = learner.training_rule()
     walk = meta_gradient(
-        rule, "classes", learner.meta_parameters, task, second_order=True, constant_memory=False
+        rule, learner.meta_parameters, task, second_order=True, constant_memory=False
     )
     rule.remember(walk.states[-1], task)
     return walk
@@ -226,8 +227,7 @@ def test_stored_heads_are_read_and_written_back(new_head: str) -> None:
     """A plain dictionary of heads by identity, one inner loop a task, over several batches."""
     adaptation = {"head": "stored", "new_head": new_head, "steps": 2, "learning_rate": 0.5}
     learner = learner_of(CONV, adaptation, {"tasks": 6})
-    assert learner.stored is not None
-    kept = {i: {n: learner.stored.table[n][i].clone() for n in HEAD} for i in range(6)}
+    kept = {i: {n: learner.kept[STORED + n][i].clone() for n in HEAD} for i in range(6)}
     assert all(bool(heads["head.weight"].any()) == (new_head == "random") for heads in kept.values())
     for batch in range(4):
         task = learner.tasks.episodes("train", torch.arange(3) + 3 * batch)
@@ -247,14 +247,13 @@ def test_stored_heads_are_read_and_written_back(new_head: str) -> None:
             kept[i] = {name: loop.states[t][-1][name] for name in HEAD}
         for i, heads in kept.items():
             for name in HEAD:
-                found = learner.stored.table[name][i]
+                found = learner.kept[STORED + name][i]
                 assert close(found, heads[name]) or not (found.any() or heads[name].any())
 
 
 def test_of_a_task_twice_in_a_batch_the_later_head_counts() -> None:
     adaptation = {"head": "stored", "steps": 1, "learning_rate": 0.5}
     learner = learner_of(CONV, adaptation, {"tasks": 3})
-    assert learner.stored is not None
     indices = torch.arange(12)
     task = learner.tasks.episodes("train", indices)
     identity = task.identity.tolist()
@@ -263,15 +262,14 @@ def test_of_a_task_twice_in_a_batch_the_later_head_counts() -> None:
     for i in set(identity):
         last = max(t for t in range(12) if identity[t] == i)
         for name in HEAD:
-            assert torch.equal(learner.stored.table[name][i], walk.states[-1][name][last])
+            assert torch.equal(learner.kept[STORED + name][i], walk.states[-1][name][last])
 
 
 def test_testing_leaves_stored_heads_alone() -> None:
     learner = learner_of(CONV, {"head": "stored", "learning_rate": 0.5}, {"tasks": 3})
-    assert learner.stored is not None
-    before = {name: table.clone() for name, table in learner.stored.table.items()}
+    before = {name: table.clone() for name, table in learner.kept.items()}
     scores(learner, learner.spec.adaptation, "test", 4, "query", [0, 1])
-    assert all(torch.equal(before[name], learner.stored.table[name]) for name in HEAD)
+    assert all(torch.equal(before[STORED + name], learner.kept[STORED + name]) for name in HEAD)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

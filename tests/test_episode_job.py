@@ -93,7 +93,7 @@ def test_a_wave_episode_scores_as_in_the_evaluation_and_its_curve_goes_through_i
     rule = learner.rule(test_adaptation(learner.spec), "test", "query")
     task = learner.tasks.episodes("test", torch.tensor([3]))
     state = rule.start(learner.meta_parameters, task)
-    at_queries = rule.predict(state, learner.meta_parameters, task).detach().flatten().numpy()
+    at_queries = rule.predict(state, learner.meta_parameters, task, 0).detach().flatten().numpy()
     drawn = np.interp(task.query_x.flatten().numpy(), seen["x"], seen["predictions"][0])
     assert np.allclose(drawn, at_queries, atol=0.05)
     truth = np.interp(task.query_x.flatten().numpy(), seen["x"], seen["truth"])

@@ -19,6 +19,7 @@ from plain_loop import (
 )
 
 from engine.adaptation import MetaGradient, meta_gradient
+from engine.adaptation.heads import STORED
 from engine.learner import Learner
 from engine.presets.schema import Spec
 from engine.tasks import Episodes, TaskDistribution, training_shape
@@ -60,17 +61,16 @@ class Case:
         self.meta_parameters = moved(self.learner.meta_parameters)
         self.episodes = self.tasks.episodes("train", torch.arange(TASKS) + 11)
         generator = torch.Generator().manual_seed(1)
-        stored = self.learner.stored.table if self.learner.stored else {}
         self.table = {
-            n: torch.randn(t.shape, generator=generator, dtype=torch.float64) for n, t in stored.items()
+            n.removeprefix(STORED): torch.randn(t.shape, generator=generator, dtype=torch.float64)
+            for n, t in self.learner.kept.items()
         }
 
     def walk(self, constant_memory: bool = False, meta_parameters: dict | None = None) -> MetaGradient:
         for name, heads in self.table.items():
-            self.learner.stored.table[name] = heads.clone()
+            self.learner.kept[STORED + name].copy_(heads)
         return meta_gradient(
             self.learner.training_rule(),
-            self.tasks.kind,
             meta_parameters or self.meta_parameters,
             self.episodes,
             second_order=self.spec.adaptation.order == 2,

@@ -19,7 +19,7 @@ from plain_loop import (
 )
 from torch import Tensor
 
-import engine.portions
+import engine.training
 from engine.checkpoint import pack, unpack
 from engine.errors import RequestError
 from engine.learner import Learner
@@ -268,15 +268,15 @@ def test_running_out_of_memory_halves_the_portions(monkeypatch: pytest.MonkeyPat
     outer = {"outer": {"optimizer": "sgd", "learning_rate": 0.01}}
     whole, small = trainer_of(spec_of(IMAGES, outer)), trainer_of(spec_of(IMAGES, outer))
     whole.step()
-    walk, sizes = engine.portions.meta_gradient, []
+    walk, sizes = engine.training.meta_gradient, []
 
-    def narrow(rule, kind, meta_parameters, task, *rest):
+    def narrow(rule, meta_parameters, task, **rest):
         sizes.append(len(task.support_x))
         if sizes[-1] > 2:
             raise torch.OutOfMemoryError("too much")
-        return walk(rule, kind, meta_parameters, task, *rest)
+        return walk(rule, meta_parameters, task, **rest)
 
-    monkeypatch.setattr(engine.portions, "meta_gradient", narrow)
+    monkeypatch.setattr(engine.training, "meta_gradient", narrow)
     small.step()
     assert sizes == [5, 3, 2, 2, 1]
     assert len(small.notes) == 2
@@ -308,8 +308,7 @@ def resumed_equals_uninterrupted(spec: Spec, stop: int, build) -> None:
     while resumed.iteration < resumed.iterations:
         resumed.step()
     assert equal(resumed.learner.meta_parameters, whole.learner.meta_parameters)
-    if whole.learner.stored is not None:
-        assert equal(resumed.learner.stored.table, whole.learner.stored.table)
+    assert equal(resumed.learner.kept, whole.learner.kept)
     assert pack(resumed.state()) == pack(whole.state())
 
 
@@ -515,15 +514,15 @@ def test_portions_read_stored_heads_as_the_whole_batch_does(at_once):
     )
     first, second = whole.step(), portions.step()
     assert second["outer_loss"] == pytest.approx(first["outer_loss"], rel=1e-9)
-    for name, table in whole.learner.stored.table.items():
-        assert close(portions.learner.stored.table[name], table)
+    for name, table in whole.learner.kept.items():
+        assert close(portions.learner.kept[name], table)
 
 
 def test_divergence_leaves_stored_heads_alone():
     trainer = trainer_of(spec_of(IMAGES, FEW, {"adaptation": {"learning_rate": 1e300, "steps": 3}}))
     with pytest.raises(Diverged):
         trainer.step()
-    assert all(bool(table.isfinite().all()) for table in trainer.learner.stored.table.values())
+    assert all(bool(table.isfinite().all()) for table in trainer.learner.kept.values())
 
 
 @pytest.mark.parametrize("first", [7, 14, 28, 55, 56])

@@ -5,15 +5,18 @@ of U gives ∂L/∂s[j] and a share of ∂L/∂φ. No graph spans two steps, so 
 be shown.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from engine.adaptation.losses import Kind, task_loss, task_metric
+from engine.adaptation.losses import task_metric
 from engine.adaptation.rule import Rule, State
 from engine.models import Parameters
 from engine.tasks.episodes import Episodes
+
+_LOSS = "query loss"
 
 
 class MetaGradient(NamedTuple):
@@ -33,9 +36,10 @@ class MetaGradient(NamedTuple):
 class Link(NamedTuple):
     """One step of the chain: from state `entering` to `leaving`, with its graph unless it was a glance.
 
-    The first link begins with the rule's start, the last ends with the query loss `[T]`, so that one step
-    needs one graph; a chain of no steps is one link. ∂L/∂s[k] is seen there on the way: a rule that would
-    change it (clipping at each step) needs the query loss in a link of its own.
+    The first link begins with the rule's start, and a link whose step the loss counts ends with the query
+    loss `[T]` after it, so that one step needs one graph; a chain of no steps is one link. ∂L/∂s after the
+    step is seen there on the way: a rule that would change it (clipping at each step) needs the query loss in
+    a link of its own.
     """
 
     entering: State
@@ -46,43 +50,65 @@ class Link(NamedTuple):
 
 def meta_gradient(
     rule: Rule,
-    kind: Kind,
     meta_parameters: Parameters,
     task: Episodes,
     second_order: bool,
     constant_memory: bool,
+    weights: Sequence[float] = (),
 ) -> MetaGradient:
     """∂/∂φ of the mean query loss after the rule's k steps, for all T tasks at once (Finn 2017, equation 1).
 
-    With `constant_memory` each link is made anew on the way back, so that one graph is alive at a time.
+    With `weights`, of the losses after steps 1..k weighted so and added up (Antoniou 2019, equation 4). With
+    `constant_memory` each link is made anew on the way back, so that one graph is alive at a time.
     """
-    walk = Walk(rule, kind, meta_parameters, task, second_order)
+    walk = Walk(rule, meta_parameters, task, second_order, weights)
     walk.forward(constant_memory)
     gradient, norms = walk.back()
-    query_loss = walk.query_loss.detach()
-    none = query_loss.new_zeros(len(query_loss), 0)
     return MetaGradient(
         {n: gradient[n] if n in gradient else torch.zeros_like(p) for n, p in meta_parameters.items()},
-        torch.stack(walk.support_losses, 1) if walk.support_losses else none,
-        query_loss,
-        torch.stack(norms, 1) if norms else none,
+        walk.seen_losses(),
+        walk.query_loss,
+        torch.stack(norms, 1) if norms else walk.query_loss.new_zeros(len(walk.query_loss), 0),
         walk.states,
     )
 
 
+@torch.no_grad()
+def follow(rule: Rule, meta_parameters: Parameters, task: Episodes) -> MetaGradient:
+    """The rule's chain without a graph and without a gradient: what an outer rule that takes none sees."""
+    walk = Walk(rule, meta_parameters, task, second_order=False)
+    walk.forward(constant_memory=True, graphless=True)
+    loss = walk.query_loss
+    return MetaGradient({}, walk.seen_losses(), loss, loss.new_zeros(len(loss), 0), walk.states)
+
+
 class Walk:
-    """A rule's chain on a batch of tasks, once forwards and once back."""
+    """A rule's chain on a batch of tasks, once forwards and once back.
+
+    `weights` are those of the query losses after steps 1..k; none: the last alone counts.
+    """
 
     def __init__(
-        self, rule: Rule, kind: Kind, meta_parameters: Parameters, task: Episodes, second_order: bool
+        self,
+        rule: Rule,
+        meta_parameters: Parameters,
+        task: Episodes,
+        second_order: bool,
+        weights: Sequence[float] = (),
     ) -> None:
-        self.rule, self.kind, self.task, self.second_order = rule, kind, task, second_order
+        self.rule, self.task, self.second_order = rule, task, second_order
         self.shared = _leaves(meta_parameters)
         self.last = max(rule.steps, 1) - 1
+        self.weights = tuple(weights) or (*(0.0 for _ in range(self.last)), 1.0)
         self.links: list[Link | None] = []
         self.states: list[State] = []
         self.support_losses: list[Tensor] = []
         self.query_loss: Tensor
+
+    def seen_losses(self) -> Tensor:
+        """The support losses `[T, k]`, each from before its step."""
+        none = self.query_loss.new_zeros(len(self.query_loss), 0)
+        return torch.stack(self.support_losses, 1) if self.support_losses else none
 
     def link(self, number: int, state: State) -> Link:
         """Link `number` (from 0) with its graph, from a state without one."""
@@ -92,52 +118,61 @@ class Walk:
             leaving, support_loss, query_loss = entering, None, None
             if rule.steps:
                 leaving, support_loss = rule.step(entering, shared, task, number, self.second_order)
-            if number == self.last:
+            if self.weights[number]:
                 # What the step hands on as it is becomes a tensor of its own, to be differentiated by alone.
                 leaving = {n: t.view_as(t) if t is entering.get(n) else t for n, t in leaving.items()}
-                query_loss = task_loss(self.kind, rule.predict(leaving, shared, task), task.query_y)
+                query_loss = rule.query_loss(leaving, shared, task, number + 1 if rule.steps else 0)
         return Link(entering, leaving, support_loss, query_loss)
 
     @torch.no_grad()
     def glance(self, number: int, state: State) -> Link:
-        """The same states and support loss without a graph; never of the last link."""
-        entering = state if number else self.rule.start(self.shared, self.task)
-        leaving, support_loss = self.rule.step(entering, self.shared, self.task, number, second_order=False)
-        return Link(entering, leaving, support_loss, None)
+        """The same states and losses without a graph."""
+        rule, shared, task = self.rule, self.shared, self.task
+        entering = state if number else rule.start(shared, task)
+        leaving, support_loss, query_loss = entering, None, None
+        if rule.steps:
+            leaving, support_loss = rule.step(entering, shared, task, number, second_order=False)
+        if self.weights[number]:
+            query_loss = rule.query_loss(leaving, shared, task, number + 1 if rule.steps else 0)
+        return Link(entering, leaving, support_loss, query_loss)
 
-    def forward(self, constant_memory: bool) -> None:
-        """Goes to the query loss; keeps states and losses, and links that need not be made anew."""
+    def forward(self, constant_memory: bool, graphless: bool = False) -> None:
+        """Goes to the last query loss; keeps states and losses, and links that need not be made anew (none,
+        where the way back is not gone: `graphless`)."""
+        self.rule.norms.observing = self.rule.norms.training
         for number in range(self.last + 1):
-            graphless = constant_memory and number < self.last
-            make = self.glance if graphless else self.link
-            seen = make(number, self.states[-1] if number else {})
-            self.links.append(None if graphless else seen)
+            glanced = graphless or (constant_memory and number < self.last)
+            seen = (self.glance if glanced else self.link)(number, self.states[-1] if number else {})
+            self.links.append(None if glanced else seen)
             if number == 0:
                 self.states.append(_detached(seen.entering))
             if seen.support_loss is not None:
                 self.states.append(_detached(seen.leaving))
                 self.support_losses.append(seen.support_loss.detach())
-            if seen.query_loss is not None:
-                self.query_loss = seen.query_loss
+        self.rule.norms.observing = False
+        assert seen.query_loss is not None
+        self.query_loss = seen.query_loss.detach()
 
     def back(self) -> tuple[Parameters, list[Tensor]]:
         """∂L/∂φ (zeros left out), and the norms `[T]` of each task's ∂L/∂s after steps 1..k."""
         tasks = len(self.query_loss)
-        vector = {"loss": torch.full_like(self.query_loss, 1 / tasks)}
+        vector: State = {}
         gradient: Parameters = {}
         norms: list[Tensor] = []
         for number in reversed(range(self.last + 1)):
             there = self.links[number] or self.link(number, self.states[number])
             self.links[number] = None
             entering = there.entering if number else {}
-            if number == self.last:
+            outputs = dict(there.leaving) if vector else {}
+            watched: State = {}
+            if there.query_loss is not None:
+                outputs[_LOSS] = there.query_loss
+                vector = vector | {_LOSS: torch.full_like(self.query_loss, self.weights[number] / tasks)}
                 watched = there.leaving if self.rule.steps else {}
-                outputs = {"loss": self.query_loss}
-                of_leaving, vector, share = _product(outputs, vector, (watched, entering, self.shared))
-                norms += [_norms(of_leaving, self.query_loss)] if self.rule.steps else []
-            else:
-                norms.insert(0, _norms(vector, self.query_loss))
-                vector, share = _product(there.leaving, vector, (entering, self.shared))
+            of_leaving, of_entering, share = _product(outputs, vector, (watched, entering, self.shared))
+            if self.rule.steps:
+                norms.insert(0, _norms(of_leaving if watched else vector, self.query_loss))
+            vector = of_entering
             for name, part in share.items():
                 gradient[name] = gradient[name] + part if name in gradient else part
             # Its graph goes before the next one is made.
@@ -189,8 +224,9 @@ def _norms(vector: State, query_loss: Tensor) -> Tensor:
 
 @torch.no_grad()
 def probe(
-    rule: Rule, kind: Kind, meta_parameters: Parameters, task: Episodes, state: State
+    rule: Rule, meta_parameters: Parameters, task: Episodes, state: State, number: int
 ) -> tuple[Tensor, Tensor]:
-    """Query loss and metric `[T]` of a state, without a graph."""
-    outputs = rule.predict(state, meta_parameters, task)
-    return task_loss(kind, outputs, task.query_y), task_metric(kind, outputs, task.query_y)
+    """Query loss and metric `[T]` of a state after `number` steps, without a graph."""
+    loss = rule.query_loss(state, meta_parameters, task, number)
+    outputs = rule.predict(state, meta_parameters, task, number)
+    return loss, task_metric(rule.kind, outputs, task.query_y)

@@ -1,22 +1,34 @@
-"""Gradient descent on the support set: the inner loop of MAML (Finn 2017) and its relatives."""
+"""Gradient steps on the support set: the inner loop of MAML (Finn 2017) and its relatives."""
 
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor
 
-from engine.adaptation.heads import BIAS, HEAD, WEIGHT, StoredHeads, head_start
-from engine.adaptation.losses import Kind, task_loss
-from engine.adaptation.query import query_features
-from engine.adaptation.rule import State
-from engine.models import Body, Parameters
-from engine.models.blocks import WHOLE_BATCH, linear
+from engine.adaptation.heads import BIAS, HEAD, WEIGHT, made_head, read_heads, write_heads
+from engine.adaptation.losses import task_loss
+from engine.adaptation.rates import rate_of
+from engine.adaptation.rule import Rule, Setting, State
+from engine.adaptation.support_batches import support_batch
+from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
+from engine.models import Parameters
+from engine.models.blocks import linear
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
 
 
-def adapted_names(names: list[str], parameters: str | tuple[str, ...]) -> list[str]:
-    """Which of the parameters `names` adapt: all, head, body, or those that match a pattern."""
+def adapted_names(names: Sequence[str], adaptation: Adaptation) -> list[str]:
+    """Which of a model's parameters adapt: all, head, body, or those that match a pattern.
+
+    Per-step scales and shifts are the outer loop's alone (Antoniou 2019).
+    """
+    if adaptation.per_step_norms:
+        names = [name for name in names if not name.endswith((".scale", ".shift"))]
+    return _named(list(names), adaptation.parameters)
+
+
+def _named(names: list[str], parameters: str | tuple[str, ...]) -> list[str]:
     if parameters == "all":
         return names
     if parameters == "head":
@@ -26,84 +38,92 @@ def adapted_names(names: list[str], parameters: str | tuple[str, ...]) -> list[s
     return [n for n in names if any(fnmatchcase(n, pattern) for pattern in parameters)]
 
 
-class GradientRule:
+class GradientRule(Rule):
     """θ[j+1] = θ[j] − rate · ∇ support loss(θ[j]), for the parameters that adapt; the others stay shared.
 
-    The state holds what adapts and, where each task's head is made for it, the head.
+    The state holds what adapts, what the update carries with it and, where each task's head is made for it,
+    the head.
     """
 
     shows_steps = True
 
-    def __init__(
-        self,
-        body: Body,
-        adaptation: Adaptation,
-        kind: Kind,
-        outputs: int,
-        statistics: str = "query",
-        stored: StoredHeads | None = None,
-    ) -> None:
-        self.body, self.adaptation, self.kind, self.outputs = body, adaptation, kind, outputs
-        self.statistics, self.stored = statistics, stored
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting)
+        adaptation = self.adaptation
         self.steps = adaptation.steps
+        self.trains = setting.part == "train"
+        self.adapts = adapted_names([*setting.body_names, *HEAD], adaptation)
+        self.carried = self.kept if adaptation.moments == "carried" else {}
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
-        """The learned initialisation, one copy a task, and the head as `adaptation.head` says."""
+        """The learned initialisation, one copy a task, the head as `adaptation.head` says, and what the
+        update carries."""
         tasks = len(task.indices)
-        learned_head = self.adaptation.head == "learned"
-        names = [n for n in meta_parameters if learned_head or n not in HEAD]
-        adapted = adapted_names(names, self.adaptation.parameters)
-        state = {n: meta_parameters[n].expand(tasks, *meta_parameters[n].shape) for n in adapted}
-        if learned_head:
-            return state
-        features = None
-        if self.adaptation.head == "means":
-            features = self.body(meta_parameters, task.support_x, WHOLE_BATCH)
-        size = self.body.feature_size
-        like = task.support_x
-        head = head_start(
-            self.adaptation.head,
-            task,
-            self.outputs,
-            size,
-            like,
-            features,
-            self.stored,
-            self.adaptation.new_head,
-        )
-        return state | head
+        state = {
+            n: meta_parameters[n].expand(tasks, *meta_parameters[n].shape)
+            for n in self.adapts
+            if n in meta_parameters
+        }
+        if self.adaptation.head != "learned":
+            state |= self._made_head(meta_parameters, task)
+        return state | carried_start(self.adaptation, state, self.adapts, self.carried)
+
+    def _made_head(self, meta_parameters: Parameters, task: Episodes) -> Parameters:
+        kind = self.adaptation.head
+        if kind == "stored" and self.trains:
+            by_outer = self.adaptation.stored_heads == "outer"
+            return read_heads(meta_parameters if by_outer else self.kept, task.identity)
+        # Outside the finite set no task has a stored head.
+        kind = self.adaptation.new_head if kind == "stored" else kind
+        features = self.support_features(meta_parameters, task) if kind == "means" else None
+        return made_head(kind, task, self.outputs, self.body.feature_size, features)
 
     def step(
         self, state: State, meta_parameters: Parameters, task: Episodes, number: int, second_order: bool
     ) -> tuple[State, Tensor]:
-        """One step of gradient descent on the whole support set."""
-        adapted = adapted_names(list(state), self.adaptation.parameters)
+        """One step along the gradient on the support set, or on this step's part of it."""
+        batch = support_batch(task, self.adaptation.batch, number)
         with torch.enable_grad():
             leaves = state if second_order else {n: t.detach().requires_grad_() for n, t in state.items()}
             shared = meta_parameters if second_order else {n: p.detach() for n, p in meta_parameters.items()}
-            losses = self.support_loss(leaves, shared, task)
-            gradients = torch.autograd.grad(
-                losses.sum(), [leaves[n] for n in adapted], create_graph=second_order, materialize_grads=True
+            losses = self.support_loss(leaves, shared, batch, number)
+            found = torch.autograd.grad(
+                losses.sum(),
+                [leaves[n] for n in self.adapts],
+                create_graph=second_order,
+                materialize_grads=True,
             )
-        rate = self.adaptation.learning_rate
-        moved = {n: torch.sub(state[n], g, alpha=rate) for n, g in zip(adapted, gradients, strict=True)}
+        gradients = dict(zip(self.adapts, found, strict=True))
+        moved = updated(
+            self.adaptation,
+            state,
+            gradients,
+            lambda name: rate_of(self.adaptation, meta_parameters, name, number),
+            number,
+            self.carried.get(STEPS, 0.0),
+        )
         return state | moved, losses.detach()
 
-    def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
-        """Cross-entropy or squared error `[T]` on the support set, normalised by the support set's own
-        statistics."""
+    def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
+        """Cross-entropy or squared error `[T]` on the support set."""
         parameters = meta_parameters | state
-        features = self.body(parameters, task.support_x, WHOLE_BATCH)
+        features = self.support_features(parameters, task, number)
         outputs = linear(features, parameters[WEIGHT], parameters[BIAS])
         return task_loss(self.kind, outputs, task.support_y, self.adaptation.loss_reduction)
 
-    def predict(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
+    def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """Outputs `[T, Q, O]` for the query set."""
         parameters = meta_parameters | state
-        features = query_features(self.body, parameters, task, self.statistics)
+        features = self.query_features(parameters, task, number)
         return linear(features, parameters[WEIGHT], parameters[BIAS])
 
     def remember(self, state: State, task: Episodes) -> None:
-        """Writes adapted heads back into the table, if there is one."""
-        if self.stored is not None:
-            self.stored.write(task.identity, state)
+        """Writes adapted heads back into their table and hands second moments on, where there are such."""
+        super().remember(state, task)
+        if self.adaptation.head == "stored" and self.adaptation.stored_heads == "adapted":
+            write_heads(self.kept, task.identity, state)
+        for name, moment in self.carried.items():
+            if name == STEPS:
+                moment += self.steps
+            elif name.startswith(SECOND):
+                moment.copy_(state[name].mean(0))

@@ -41,52 +41,42 @@ def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
     return {WEIGHT: 2 * means, BIAS: -means.square().sum(-1)}
 
 
-class StoredHeads:
-    """A table with one head for each task of a finite set: read when the task comes, written back after
-    adaptation."""
-
-    def __init__(self, tasks: int, outputs: int, size: int, new_head: str, like: Tensor) -> None:
-        everyone = torch.arange(tasks, device=like.device)
-        self.table = (
-            zero_head(tasks, outputs, size, like)
-            if new_head == "zero"
-            else random_head(everyone, outputs, size, like)
-        )
-
-    def read(self, identity: Tensor) -> Parameters:
-        """The heads of these tasks `[T]`."""
-        return {name: table[identity] for name, table in self.table.items()}
-
-    def write(self, identity: Tensor, heads: Parameters) -> None:
-        """Puts adapted heads back; of a task that stands twice in the batch, the later counts."""
-        position = torch.arange(len(identity), device=identity.device)
-        last = torch.zeros_like(self.table[BIAS][:, 0], dtype=torch.int64)
-        last = last.scatter_reduce(0, identity, position, "amax", include_self=False)
-        kept = last[identity] == position
-        for name, table in self.table.items():
-            table[identity[kept]] = heads[name][kept].detach()
+STORED = "stored."
+"""What a table with one head for each task of a finite set is called, `stored.head.weight [tasks, O, D]`:
+among what is kept where adapted heads are written back, among the meta-parameters where the outer loop
+moves it."""
 
 
-def head_start(
-    kind: str,
-    task: Episodes,
-    outputs: int,
-    size: int,
-    like: Tensor,
-    support_features: Tensor | None,
-    stored: StoredHeads | None,
-    new_head: str,
+def stored_heads(tasks: int, outputs: int, size: int, new_head: str, like: Tensor) -> Parameters:
+    """The table before any task came."""
+    everyone = torch.arange(tasks, device=like.device)
+    zero = new_head == "zero"
+    heads = zero_head(tasks, outputs, size, like) if zero else random_head(everyone, outputs, size, like)
+    return {STORED + name: table for name, table in heads.items()}
+
+
+def read_heads(tables: Parameters, identity: Tensor) -> Parameters:
+    """The stored heads of these tasks `[T]`."""
+    return {name: tables[STORED + name][identity] for name in HEAD}
+
+
+def write_heads(tables: Parameters, identity: Tensor, heads: Parameters) -> None:
+    """Puts adapted heads back; of a task that stands twice in the batch, the later counts."""
+    position = torch.arange(len(identity), device=identity.device)
+    last = torch.zeros_like(tables[STORED + BIAS][:, 0], dtype=torch.int64)
+    last = last.scatter_reduce(0, identity, position, "amax", include_self=False)
+    kept = last[identity] == position
+    for name in HEAD:
+        tables[STORED + name][identity[kept]] = heads[name][kept].detach()
+
+
+def made_head(
+    kind: str, task: Episodes, outputs: int, size: int, support_features: Tensor | None
 ) -> Parameters:
-    """A head that is made for each task: `zero`, `random`, `means` (of `support_features`), or `stored`.
-
-    Where there is no table (a task outside the finite set), a stored head starts as `new_head` says.
-    """
-    if kind == "stored" and stored is not None:
-        return stored.read(task.identity)
-    kind = new_head if kind == "stored" else kind
+    """A head that is made for each task: `zero`, `random`, or `means` (of `support_features`)."""
     if kind == "means":
         assert support_features is not None
         return mean_head(support_features, task.support_y, outputs)
     if kind == "random":
-        return random_head(task.indices, outputs, size, like)
-    return zero_head(len(task.indices), outputs, size, like)
+        return random_head(task.indices, outputs, size, task.support_x)
+    return zero_head(len(task.indices), outputs, size, task.support_x)

@@ -1,34 +1,79 @@
-"""What an adaptation rule is: a chain s[j+1] = U(s[j], φ, task) with a start and a prediction.
+"""What an adaptation rule is: a chain s[j+1] = U(s[j], φ, task) with a start, a prediction and a loss.
 
 φ (`meta_parameters`) is all that is meta-learned: shared, without a task axis. The state s is what a task has
-made its
-own: tensors with a leading task axis, by name.
+made its own: tensors with a leading task axis, by name.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from typing import NamedTuple
 
 from torch import Tensor
 
-from engine.models import Parameters
-from engine.tasks.episodes import Episodes
+from engine.adaptation.losses import Kind, task_loss
+from engine.adaptation.norms import Norms
+from engine.adaptation.query import query_features
+from engine.models import Body, Parameters
+from engine.models.blocks import BatchStatistics
+from engine.presets.schema import Adaptation
+from engine.tasks.episodes import Episodes, Part
 
 State = dict[str, Tensor]
 
 
-class Rule(Protocol):
+class Setting(NamedTuple):
+    """What a rule works on and with.
+
+    `outputs` is O, the classes (or values) that a task's predictions tell apart; `statistics` says whose
+    normalise queries; `kept` holds what outlives tasks (stored heads, running statistics, carried moments):
+    tensors that `remember` changes in place, empty where nothing is kept. `body_names` are the body's own
+    parameters, `norm_sets` how many sets of norms the learner has (one, unless they are kept by inner step).
+    """
+
+    body: Body
+    body_names: tuple[str, ...]
+    adaptation: Adaptation
+    kind: Kind
+    outputs: int
+    part: Part
+    norm_sets: int
+    statistics: str
+    kept: Parameters
+
+
+class Rule(ABC):
     """How a model is fitted to the support sets of T tasks at once.
 
     `steps` is the length of the chain; `shows_steps` is false for rules that solve a task in one go, whose
     state before it means nothing.
     """
 
-    steps: int
-    shows_steps: bool
+    shows_steps = False
+
+    def __init__(self, setting: Setting) -> None:
+        self.body, self.adaptation, self.kind = setting.body, setting.adaptation, setting.kind
+        self.outputs, self.statistics, self.kept = setting.outputs, setting.statistics, setting.kept
+        self.steps = 1
+        per_step, running = self.adaptation.per_step_norms, self.statistics == "running"
+        self.norms = Norms(self.kept, setting.norm_sets, per_step, running)
+
+    def support_features(self, parameters: Parameters, task: Episodes, number: int = 0) -> Tensor:
+        """Features `[T, S, D]` of the support set at step `number`, normalised by the support set's own
+        statistics (or running ones, in testing that asks for them)."""
+        chosen = self.norms.of_support(number)
+        statistics = BatchStatistics(observed=self.norms.observed(chosen))
+        return self.body(self.norms.at(parameters, chosen), task.support_x, statistics)
+
+    def query_features(self, parameters: Parameters, task: Episodes, number: int = 0) -> Tensor:
+        """Features `[T, Q, D]` of the query set after `number` steps, normalised as the protocol says."""
+        chosen = self.norms.of_query(number)
+        observed = self.norms.observed(chosen)
+        return query_features(self.body, self.norms.at(parameters, chosen), task, self.statistics, observed)
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
-        """s[0], differentiable in the meta-parameters."""
-        ...
+        """s[0], differentiable in the meta-parameters: nothing, for a rule that solves a task in one go."""
+        return {}
 
+    @abstractmethod
     def step(
         self, state: State, meta_parameters: Parameters, task: Episodes, number: int, second_order: bool
     ) -> tuple[State, Tensor]:
@@ -37,16 +82,19 @@ class Rule(Protocol):
         Differentiable in state and meta-parameters; in first order the support gradient inside is held
         constant.
         """
-        ...
 
-    def predict(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
-        """Outputs `[T, Q, O]` for the query set."""
-        ...
+    @abstractmethod
+    def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
+        """Outputs `[T, Q, O]` for the query set, by a state after `number` steps: logits or values."""
 
-    def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes) -> Tensor:
-        """The rule's own training loss `[T]`."""
-        ...
+    def query_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
+        """What training makes small, `[T]`: the loss of the predictions, where a rule has none of its own."""
+        return task_loss(self.kind, self.predict(state, meta_parameters, task, number), task.query_y)
+
+    def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
+        """The loss `[T]` on the support set of a state after `number` steps; zeros for a rule without one."""
+        return task.support_x.new_zeros(len(task.indices))
 
     def remember(self, state: State, task: Episodes) -> None:
-        """Keeps what outlives the tasks (stored heads), after the last step of a training iteration."""
-        ...
+        """Keeps what outlives the tasks, after the last step of a training iteration."""
+        self.norms.keep()

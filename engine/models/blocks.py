@@ -5,6 +5,7 @@ it).
 Inputs always have one: `[T, B, ...]` for T tasks of B examples.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -18,14 +19,43 @@ class BatchStatistics(NamedTuple):
     """Whose mean and variance normalise a batch.
 
     The B examples of a task fall into `groups` equal consecutive groups, each normalised by itself, by the
-    statistics of its first `reference` examples (none: of all of them).
+    statistics of its first `reference` examples (none: of all of them). What was found is written into
+    `observed`, if there is one: by norm, mean and unbiased variance `[T, C]` of each group.
     """
 
     groups: int = 1
     reference: int | None = None
+    observed: "Observed | None" = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all examples of a task normalise each other."""
+        return self.groups == 1 and self.reference is None
 
 
+class Norm(NamedTuple):
+    """A normalisation's parameters, each `[C]` or `[T, C]`; with a mean and a variance, these normalise and
+    no batch's."""
+
+    scale: Tensor
+    shift: Tensor
+    mean: Tensor | None = None
+    variance: Tensor | None = None
+
+
+Observed = dict[str, tuple[Tensor, Tensor]]
 WHOLE_BATCH = BatchStatistics()
+
+
+def norm_of(parameters: Mapping[str, Tensor], name: str) -> Norm:
+    """The normalisation `name` among a body's parameters: NAME.scale and .shift, and .mean and .variance
+    where running statistics are to be used."""
+    return Norm(
+        parameters[f"{name}.scale"],
+        parameters[f"{name}.shift"],
+        parameters.get(f"{name}.mean"),
+        parameters.get(f"{name}.variance"),
+    )
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -37,48 +67,75 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
 
 
-def normalise(x: Tensor, scale: Tensor, shift: Tensor, reduced: tuple[int, ...], reference: Tensor) -> Tensor:
+def normalise(
+    x: Tensor, norm: Norm, reduced: tuple[int, ...], reference: Tensor, observed: "Observed | None", name: str
+) -> Tensor:
     """Batch normalisation (Ioffe & Szegedy 2015), written out: its second derivatives are autograd's own.
 
     Args:
-        x: any shape.
-        scale, shift: broadcast against `x`.
+        x: `[T', G, ..., C, ...]`, any shape; the parameters of `norm` broadcast against it.
         reduced: the axes over which mean and (biased) variance are taken.
         reference: the part of `x` that gives the statistics, of equal rank.
+        observed: where mean and unbiased variance are written under `name`.
     """
+    if norm.mean is not None and norm.variance is not None:
+        gain = torch.rsqrt(norm.variance + EPSILON) * norm.scale
+        return torch.addcmul(norm.shift - norm.mean * gain, x, gain)
     variance, mean = torch.var_mean(reference, reduced, correction=0, keepdim=True)
-    gain = torch.rsqrt(variance + EPSILON) * scale
-    return torch.addcmul(shift - mean * gain, x, gain)
+    if observed is not None:
+        count = reference.numel() // mean.numel()
+        unbiased = variance.detach() * (count / max(count - 1, 1))
+        observed[name] = (mean.detach().flatten(), unbiased.flatten())
+    gain = torch.rsqrt(variance + EPSILON) * norm.scale
+    return torch.addcmul(norm.shift - mean * gain, x, gain)
 
 
-def normalise_features(x: Tensor, scale: Tensor, shift: Tensor, statistics: BatchStatistics) -> Tensor:
-    """Batch normalisation of `x [T, B, D]` over examples; `scale`, `shift` are `[D]` or `[T, D]`."""
+def normalise_features(x: Tensor, norm: Norm, statistics: BatchStatistics, name: str = "") -> Tensor:
+    """Batch normalisation of `x [T, B, D]` over examples; the parameters of `norm` are `[D]` or `[T, D]`."""
     tasks, examples, size = x.shape
     grouped = x.reshape(tasks, statistics.groups, examples // statistics.groups, size)
     reference = grouped if statistics.reference is None else grouped[:, :, : statistics.reference]
-    scale, shift = (p.reshape(-1, 1, 1, size) for p in (scale, shift))
-    return normalise(grouped, scale, shift, (2,), reference).reshape(x.shape)
+    shaped = Norm(*(None if p is None else p.reshape(-1, 1, 1, size) for p in norm))  # type: ignore[arg-type]
+    found = normalise(grouped, shaped, (2,), reference, statistics.observed, name).reshape(x.shape)
+    _shape_observed(statistics.observed, name, size)
+    return found
 
 
 def normalise_maps(
-    x: Tensor, scale: Tensor, shift: Tensor, tasks: int, statistics: BatchStatistics
+    x: Tensor, norm: Norm, tasks: int, statistics: BatchStatistics, name: str = ""
 ) -> Tensor:
     """Batch normalisation of maps over examples and positions, each task by itself.
 
     Args:
         x: `[B, T * C, H, W]` (a channel belongs to one task).
-        scale, shift: `[C]` or `[T, C]`.
+        norm: its parameters are `[C]` or `[T, C]`.
+        name: under which statistics are observed.
     """
     channels = x.shape[1] // tasks
-    scale, shift = (p.expand(tasks, channels).reshape(-1) for p in (scale, shift))
-    if statistics == WHOLE_BATCH:
+    flat = Norm(*(None if p is None else p.expand(tasks, channels).reshape(-1) for p in norm))  # type: ignore[arg-type]
+    if statistics.whole and norm.mean is None:
         # A channel belongs to one task, so PyTorch's kernel normalises each task by itself. Its second
         # derivatives are right as long as no vmap is over it; the tests hold them against finite differences.
-        return functional.batch_norm(x, None, None, scale, shift, training=True, eps=EPSILON)
-    scale, shift = (p.reshape(1, -1, 1, 1) for p in (scale, shift))
+        mean = variance = None
+        if statistics.observed is not None:
+            mean, variance = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+            statistics.observed[name] = (mean.view(tasks, channels), variance.view(tasks, channels))
+        # A momentum of 1 leaves there what this batch gave.
+        return functional.batch_norm(
+            x, mean, variance, flat.scale, flat.shift, training=True, momentum=1.0, eps=EPSILON
+        )
+    shaped = Norm(*(None if p is None else p.reshape(1, 1, -1, 1, 1) for p in flat))  # type: ignore[arg-type]
     grouped = x.reshape(statistics.groups, x.shape[0] // statistics.groups, *x.shape[1:])
     reference = grouped if statistics.reference is None else grouped[:, : statistics.reference]
-    return normalise(grouped, scale.unsqueeze(0), shift.unsqueeze(0), (1, 3, 4), reference).reshape(x.shape)
+    found = normalise(grouped, shaped, (1, 3, 4), reference, statistics.observed, name).reshape(x.shape)
+    _shape_observed(statistics.observed, name, channels)
+    return found
+
+
+def _shape_observed(observed: "Observed | None", name: str, channels: int) -> None:
+    if observed is not None and name in observed:
+        mean, variance = observed[name]
+        observed[name] = (mean.reshape(-1, channels), variance.reshape(-1, channels))
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, tasks: int, stride: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from engine.models.blocks import BatchStatistics, convolve, normalise_maps
+from engine.models.blocks import BatchStatistics, convolve, norm_of, normalise_maps
 from engine.models.body import Parameters
 
 BLOCKS = 4
@@ -54,7 +54,7 @@ class Conv4:
         tasks, examples = x.shape[:2]
         shared = all(p.dim() in (1, 4) for n, p in parameters.items() if n.startswith(("conv", "norm")))
         if shared and tasks > 1:
-            groups = BatchStatistics(tasks * statistics.groups, statistics.reference)
+            groups = statistics._replace(groups=tasks * statistics.groups)
             maps = self._blocks(parameters, x.flatten(0, 1), 1, groups)
             return self._features(maps).reshape(tasks, examples, -1)
         maps = self._blocks(parameters, x.transpose(0, 1).flatten(1, 2), tasks, statistics)
@@ -68,8 +68,8 @@ class Conv4:
             weight, bias = parameters[f"conv{block}.weight"], parameters.get(f"conv{block}.bias")
             maps = convolve(maps, weight, bias, tasks, stride=2 if self.pooling == "stride" else 1)
             if self.norm == "batch":
-                scale, shift = parameters[f"norm{block}.scale"], parameters[f"norm{block}.shift"]
-                maps = normalise_maps(maps, scale, shift, tasks, statistics)
+                name = f"norm{block}"
+                maps = normalise_maps(maps, norm_of(parameters, name), tasks, statistics, name)
             maps = functional.relu(maps)
             if self.pooling == "max":
                 maps = functional.max_pool2d(maps, 2)

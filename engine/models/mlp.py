@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from engine.models.blocks import BatchStatistics, linear, normalise_features
+from engine.models.blocks import BatchStatistics, linear, norm_of, normalise_features
 from engine.models.body import Parameters, linear_parameters
 
 
@@ -38,7 +38,7 @@ class Mlp:
                 features, parameters[f"linear{layer}.weight"], parameters[f"linear{layer}.bias"]
             )
             if self.norm == "batch":
-                scale, shift = parameters[f"norm{layer}.scale"], parameters[f"norm{layer}.shift"]
-                features = normalise_features(features, scale, shift, statistics)
+                name = f"norm{layer}"
+                features = normalise_features(features, norm_of(parameters, name), statistics, name)
             features = functional.relu(features)
         return features

@@ -7,16 +7,23 @@ from torch import Tensor
 from engine.adaptation.heads import BIAS, WEIGHT
 from engine.adaptation.losses import Kind, task_loss
 from engine.models import Body, Parameters
-from engine.models.blocks import WHOLE_BATCH, linear
+from engine.models.blocks import BatchStatistics, Observed, linear
 from engine.tasks.episodes import Examples
 
 
 def joint_gradient(
-    body: Body, kind: Kind, meta_parameters: Parameters, examples: Examples
+    body: Body,
+    kind: Kind,
+    meta_parameters: Parameters,
+    examples: Examples,
+    observed: Observed | None = None,
 ) -> tuple[Parameters, float, Tensor]:
-    """The gradient of the mean loss over a batch of examples, by name; the loss; the outputs `[1, B, O]`."""
+    """The gradient of the mean loss over a batch of examples, by name; the loss; the outputs `[1, B, O]`.
+
+    The batch's statistics are written into `observed`.
+    """
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
-    features = body(leaves, examples.x, WHOLE_BATCH)
+    features = body(leaves, examples.x, BatchStatistics(observed=observed))
     outputs = linear(features, leaves[WEIGHT], leaves[BIAS])
     loss = task_loss(kind, outputs, examples.y).mean()
     gradients = torch.autograd.grad(loss, list(leaves.values()))

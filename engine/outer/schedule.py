@@ -2,7 +2,7 @@
 
 from math import cos, pi
 
-from engine.presets.schema import Outer
+from engine.presets.schema import Adaptation, Outer
 
 
 def outer_rate(outer: Outer, iteration: int, iterations: int) -> float:
@@ -28,3 +28,17 @@ def order_at(order: object, iteration: int, iterations: int) -> int:
         return order
     start, to, at = (getattr(order, name) for name in ("start", "to", "at"))
     return to if iteration / iterations >= at else start
+
+
+def step_weights(adaptation: Adaptation, iteration: int, iterations: int) -> tuple[float, ...]:
+    """The weights of the query losses after steps 1..k at an iteration; none where the last alone counts.
+
+    All begin at 1/k; until the given fraction of training the earlier ones fall linearly, not below floor/k,
+    and the last one's rises by what they lose; after that it alone counts (Antoniou 2019, as released).
+    """
+    steps, multi_step = adaptation.steps, adaptation.multi_step
+    done = iteration / iterations
+    if adaptation.loss == "last" or adaptation.rule != "gradient" or steps < 2 or done >= multi_step.until:
+        return ()
+    earlier = max((1 - done / multi_step.until) / steps, multi_step.floor / steps)
+    return (*(earlier for _ in range(steps - 1)), 1 - (steps - 1) * earlier)

@@ -11,12 +11,13 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "folder"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
-Statistics = Literal["query", "support", "one"]
+Statistics = Literal["query", "support", "one", "running"]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(allow_inf_nan=False)]
 PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
 Range = Annotated[tuple[Rate, Rate], Field(strict=False)]
 
 
@@ -101,19 +102,57 @@ class AnnealedOrder(Section):
     at: Fraction = 0.5
 
 
+class MultiStep(Section):
+    """`loss: multi-step`: weights start equal and go to the last step over `until` of training (MSL)."""
+
+    until: Fraction = Field(0.15, description="fraction of training after which the last step alone counts")
+    floor: Fraction = Field(0.03, description="k times the least weight of an earlier step until then")
+
+
 class Adaptation(Section):
     """How the model learns one task from its support set."""
 
     rule: Literal["none", "gradient", "nearest"] = "gradient"
     steps: Count = Field(1, description="inner steps")
-    learning_rate: Rate = Field(0.01, description="the inner loop's rate; may be negative")
+    update: Literal["sgd", "momentum", "adam"] = Field("sgd", description="how an inner step moves")
+    momentum: Decay = Field(0.9, description="`update: momentum`: how much of the last move goes on")
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
+        (0.9, 0.999), description="`update: adam`: decay of first and second moments"
+    )
+    moments: Literal["reset", "carried"] = Field(
+        "reset",
+        description="`update: adam`: second moments begin at zero in each task, or at the mean of what the "
+        "last meta-batch left, in testing too",
+    )
+    batch: Positive | None = Field(
+        None, description="support examples of an inner step; none (or more than there are): all of them"
+    )
+    learning_rate: Rate | Range = Field(
+        0.01,
+        description="the inner loop's rate, may be negative; [low, high]: learned rates are drawn from there",
+    )
+    learned_rates: Literal["none", "layer", "layer-step", "parameter"] = Field(
+        "none",
+        description="rates that the outer loop learns: for each tensor, each tensor and step, each parameter",
+    )
     parameters: (
         Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)]
     ) = Field("all", description="what adapts: all, head, body, or a list of name patterns")
     order: Literal[1, 2] | AnnealedOrder = Field(
         2, description="of the meta-gradient: 1, 2, or {from, to, at}"
     )
+    loss: Literal["last", "multi-step"] = Field(
+        "last", description="which query losses count in the outer loop: after the last step, or after each"
+    )
+    multi_step: MultiStep = MultiStep()
+    per_step_norms: bool = Field(False, description="a scale and a shift of each norm for each inner step")
+    running_statistics: bool = Field(
+        False, description="keep running batch statistics in training, for each inner step where there are"
+    )
     head: Head = Field("learned", description="where the head starts in each task")
+    stored_heads: Literal["adapted", "outer"] = Field(
+        "adapted", description="`head: stored`: what changes the table: the inner loop, or the outer one"
+    )
     new_head: Literal["zero", "random"] = Field(
         "zero", description="`head: stored`: the start of an unseen task's head"
     )
@@ -128,7 +167,13 @@ class PartialAdaptation(Section):
 
     rule: Literal["none", "gradient", "nearest"] | None = None
     steps: Count | None = None
+    update: Literal["sgd", "momentum", "adam"] | None = None
+    momentum: Decay | None = None
+    betas: Annotated[tuple[Decay, Decay], Field(strict=False)] | None = None
+    moments: Literal["reset", "carried"] | None = None
+    batch: Positive | None = None
     learning_rate: Rate | None = None
+    learned_rates: Literal["none", "layer", "layer-step", "parameter"] | None = None
     parameters: (
         Literal["all", "head", "body"] | Annotated[tuple[str, ...], Field(strict=False, min_length=1)] | None
     ) = None
@@ -149,7 +194,11 @@ class Drops(Section):
 class Outer(Section):
     """How meta-parameters learn from many tasks."""
 
-    rule: Literal["meta-gradient", "joint", "none"] = "meta-gradient"
+    rule: Literal["meta-gradient", "interpolate", "joint", "none"] = Field(
+        "meta-gradient",
+        description="`interpolate`: towards the mean of the adapted parameters (Reptile); "
+        "`joint`: one model on all classes or tasks together",
+    )
     optimizer: Literal["adam", "sgd", "nesterov"] = "adam"
     learning_rate: PositiveRate = 0.001
     schedule: Literal["constant", "cosine", "linear", "drops"] = "constant"
@@ -221,7 +270,7 @@ class Evaluation(Section):
     statistics: Statistics = Field(
         "query",
         description="where batch statistics come from: all queries of the task, the support set alone, "
-        "or the support set and one query at a time",
+        "the support set and one query at a time, or running ones of training",
     )
     adaptation: PartialAdaptation = PartialAdaptation()
     tune: Tune | None = None
