@@ -1,11 +1,13 @@
 """The workbench: four screens over one picture of the runs folder."""
 
+import asyncio
+import gc
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
-from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -13,14 +15,16 @@ from textual.screen import Screen
 from engine.errors import RequestError
 from tui.keys import EVERYWHERE, place
 from tui.output import plain
-from tui.reader import Reader
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES
+from tui.threads import use_abandonable_threads
+from tui.typed_ahead import OrderedKeys
 
 if TYPE_CHECKING:
     from engine.runs.rows import Options
+    from tui.reader import Reader
     from tui.runs.away import Absence
 
 TERMINAL_LOOK_SECONDS = 2.0
@@ -51,7 +55,7 @@ def _episode() -> Screen[None]:
     return EpisodeScreen()
 
 
-class Workbench(App[int]):
+class Workbench(OrderedKeys[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
     CSS_PATH = Path(__file__).with_name("theme.tcss")
@@ -64,6 +68,8 @@ class Workbench(App[int]):
     }
     DEFAULT_MODE = "bench"
     BINDINGS: ClassVar[list[BindingType]] = place("everywhere", EVERYWHERE)
+    AT_ONCE = frozenset(key.keys for key in EVERYWHERE if key.priority)
+    ANY_TIME = frozenset(key.keys for key in EVERYWHERE)
 
     class Pictured(Message):
         """The reader has taken a new picture; of several waiting ones only the newest is drawn."""
@@ -80,7 +86,6 @@ class Workbench(App[int]):
         super().__init__(ansi_color=without_colour())
         self.runs_dir, self.data_dir = runs_dir, data_dir
         self.snapshot = Snapshot()
-        self.reader = Reader(runs_dir, lambda picture: self.post_message(self.Pictured(picture)))
         self.run_in_focus: str | None = None
         """The run, by id, that the other screens show: what was last opened, or begun."""
         self.absence: Absence | None = None
@@ -88,10 +93,24 @@ class Workbench(App[int]):
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
 
+    @cached_property
+    def reader(self) -> "Reader":
+        """Takes the pictures. What it reads with is not imported before the first frame."""
+        from tui.reader import Reader
+
+        return Reader(self.runs_dir, lambda picture: self.post_message(self.Pictured(picture)))
+
+    def on_load(self) -> None:
+        use_abandonable_threads(asyncio.get_running_loop())
+
     def on_mount(self) -> None:
+        self.set_interval(TERMINAL_LOOK_SECONDS, self._look_for_terminal)
+        self.call_after_refresh(self._begin_looking)
+
+    def _begin_looking(self) -> None:
+        """After the first frame."""
         self.reader.start()
         self._remember()
-        self.set_interval(TERMINAL_LOOK_SECONDS, self._look_for_terminal)
 
     def _look_for_terminal(self) -> None:
         """A process whose terminal has gone must end, not spin."""
@@ -197,6 +216,8 @@ class Workbench(App[int]):
 def run_workbench(runs_dir: Path, data_dir: Path) -> int:
     """Runs the app until it is left; returns its exit code and says what goes on without it."""
     prepare()
+    # What is made up to the first frame stays: looking through it for garbage would only hold that up.
+    gc.disable()
     app = Workbench(runs_dir, data_dir)
     app.run()
     under_way = app.snapshot.under_way()

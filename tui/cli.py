@@ -6,6 +6,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tui.terminal import can_show
+
+COMPLETION = "_KSHOT_COMPLETE"
+"""Set by the shell: what it completes, or the script for it, is asked of the command tree."""
 DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -60,6 +64,16 @@ def refuse() -> str | None:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
+    if not arguments and COMPLETION not in os.environ and can_show():
+        # The workbench alone: the command tree would only hold up its first frame.
+        from tui.app import run_workbench
+        from tui.folders import folders
+
+        return run_workbench(*folders(None, None))
+    return _command(arguments)
+
+
+def _command(arguments: Sequence[str]) -> int:
     import typer
 
     from tui.commands import app

@@ -1,4 +1,4 @@
-"""The options that several commands share, and the folders they mean."""
+"""The options that several commands share."""
 
 import re
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from engine.errors import RequestError
+from tui.folders import folders as folders
 
 
 def complete_task(incomplete: str) -> list[str]:
@@ -115,13 +116,3 @@ def belong_after(context: typer.Context, **given: object) -> None:
     if names:
         path = f"{context.command_path} {context.invoked_subcommand}"
         raise RequestError(f"{names[0]} belongs after the command: {path} {names[0]} ...")
-
-
-def folders(runs_dir: Path | None, data_dir: Path | None) -> tuple[Path, Path]:
-    """The runs folder and the data folder that these options mean."""
-    from engine.folders import data_folder
-    from engine.runs import runs_folder
-
-    if data_dir is not None and not data_dir.expanduser().is_dir():
-        raise RequestError(f"--data-dir {data_dir} is no folder; name the one that holds the data sets")
-    return runs_folder(runs_dir), data_folder(data_dir)

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engine.runs import Status, Summary
-
 if TYPE_CHECKING:
+    from engine.runs import Status, Summary
     from engine.runs.columns import History
 
 
@@ -42,22 +41,22 @@ class Snapshot:
     """
 
     taken: float = 0.0
-    runs: tuple[Summary, ...] = ()
+    runs: "tuple[Summary, ...]" = ()
     asked: Mapping[str, frozenset[str]] = field(default_factory=dict)
     histories: Mapping[str, "History"] = field(default_factory=dict)
     session: SessionNow | None = None
     error: str | None = None
 
-    def run(self, run_id: str) -> Summary | None:
+    def run(self, run_id: str) -> "Summary | None":
         """The run of that id."""
         return next((summary for summary in self.runs if summary.id == run_id), None)
 
-    def under_way(self) -> tuple[Summary, ...]:
+    def under_way(self) -> "tuple[Summary, ...]":
         """Runs that are queued, starting or running, in the order in which they will be served."""
         return tuple(reversed([summary for summary in self.runs if summary.status.alive]))
 
 
-def speed_of(status: Status) -> float | None:
+def speed_of(status: "Status") -> float | None:
     """Iterations a second as last heard; None before there is a figure or when the run is over."""
     value = status.more.get("iterations_per_second")
     return (
@@ -65,7 +64,7 @@ def speed_of(status: Status) -> float | None:
     )
 
 
-def seconds_left(status: Status) -> float | None:
+def seconds_left(status: "Status") -> float | None:
     """Time left at the last speed."""
     speed = speed_of(status)
     try:
@@ -74,6 +73,6 @@ def seconds_left(status: Status) -> float | None:
         return None
 
 
-def state_word(status: Status) -> str:
+def state_word(status: "Status") -> str:
     """The state, or the phase where that says more: `queued`, `compiling`, `training`, `crashed`."""
     return status.phase if status.state in ("starting", "running") and status.phase else status.state

@@ -2,12 +2,15 @@
 run with the newest of every other algorithm on its task."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from engine.runs import Summary
 from tui.snapshot import Snapshot
 
+if TYPE_CHECKING:
+    from engine.runs import Summary
 
-def shown_runs(snapshot: Snapshot, in_focus: str | None) -> tuple[Summary, ...]:
+
+def shown_runs(snapshot: Snapshot, in_focus: str | None) -> "tuple[Summary, ...]":
     """The runs to lay over one another, all of one task, since only their episodes are the same."""
     session = snapshot.session
     begun = [run for ids in session.runs.values() for run in ids] if session is not None else []
@@ -24,7 +27,7 @@ def shown_runs(snapshot: Snapshot, in_focus: str | None) -> tuple[Summary, ...]:
     return _last_comparison(snapshot.runs)
 
 
-def _last_comparison(runs: Sequence[Summary]) -> tuple[Summary, ...]:
+def _last_comparison(runs: "Sequence[Summary]") -> "tuple[Summary, ...]":
     """The newest run and, of its task, budget and seed, the newest of each other algorithm; newest first."""
     newest = next((run for run in runs if run.kind == "train"), None)
     if newest is None:
@@ -34,16 +37,16 @@ def _last_comparison(runs: Sequence[Summary]) -> tuple[Summary, ...]:
     return tuple(reversed(by_algorithm.values()))
 
 
-def _shape(run: Summary) -> tuple[str, str, int | None]:
+def _shape(run: "Summary") -> tuple[str, str, int | None]:
     return run.task, run.budget, run.seed
 
 
-def _of_one_task(runs: Sequence[Summary]) -> tuple[Summary, ...]:
+def _of_one_task(runs: "Sequence[Summary]") -> "tuple[Summary, ...]":
     by_id = {run.id: run for run in runs if run.task == runs[0].task}
     return tuple(by_id.values())
 
 
-def looked_at(runs: Sequence[Summary], chosen: str | None, in_focus: str | None) -> Summary | None:
+def looked_at(runs: "Sequence[Summary]", chosen: str | None, in_focus: str | None) -> "Summary | None":
     """The one run whose inner loop and training loss are shown: the one chosen with the key, else the one in
     focus, else the one that trains, else the one heard of last."""
     for wanted in (chosen, in_focus):
@@ -57,7 +60,7 @@ def looked_at(runs: Sequence[Summary], chosen: str | None, in_focus: str | None)
     return max(runs, key=lambda summary: summary.status.updated or 0.0, default=None)
 
 
-def row_names(runs: Sequence[Summary]) -> dict[str, str]:
+def row_names(runs: "Sequence[Summary]") -> dict[str, str]:
     """What each run is called in a legend, by id: its algorithm, and what else tells it from the others."""
     names = {summary.id: summary.algorithm or summary.id for summary in runs}
     for summary in runs:
