@@ -35,6 +35,18 @@ OTHER: dict[str, Any] = {
     "adaptation.rule": {"gradient": "nearest", "none": "nearest"},
     "adaptation.steps": 4,
     "adaptation.learning_rate": 0.7,
+    "adaptation.update": "adam",
+    "adaptation.momentum": 0.5,
+    "adaptation.betas": [0.0, 0.9],
+    "adaptation.moments": "carried",
+    "adaptation.batch": 2,
+    "adaptation.learned_rates": "layer",
+    "adaptation.loss": "multi-step",
+    "adaptation.multi_step.until": 0.4,
+    "adaptation.multi_step.floor": 0.1,
+    "adaptation.per_step_norms": True,
+    "adaptation.running_statistics": True,
+    "adaptation.stored_heads": "outer",
     "adaptation.parameters": "body",
     "adaptation.order": 1,
     "adaptation.head": "random",
@@ -66,6 +78,12 @@ OTHER: dict[str, Any] = {
     "training.validation.adaptation.rule": {None: "nearest", "gradient": "nearest"},
     "training.validation.adaptation.steps": 6,
     "training.validation.adaptation.learning_rate": 0.6,
+    "training.validation.adaptation.update": "adam",
+    "training.validation.adaptation.momentum": 0.5,
+    "training.validation.adaptation.betas": [0.0, 0.9],
+    "training.validation.adaptation.moments": "carried",
+    "training.validation.adaptation.batch": 2,
+    "training.validation.adaptation.learned_rates": "layer",
     "training.validation.adaptation.parameters": "head",
     "training.validation.adaptation.order": 1,
     "training.validation.adaptation.head": "zero",
@@ -79,6 +97,12 @@ OTHER: dict[str, Any] = {
     "evaluation.adaptation.rule": {None: "nearest", "gradient": "nearest"},
     "evaluation.adaptation.steps": 7,
     "evaluation.adaptation.learning_rate": 0.8,
+    "evaluation.adaptation.update": "adam",
+    "evaluation.adaptation.momentum": 0.5,
+    "evaluation.adaptation.betas": [0.0, 0.9],
+    "evaluation.adaptation.moments": "carried",
+    "evaluation.adaptation.batch": 2,
+    "evaluation.adaptation.learned_rates": "layer",
     "evaluation.adaptation.parameters": "body",
     "evaluation.adaptation.order": 1,
     "evaluation.adaptation.head": "random",
@@ -95,7 +119,14 @@ OTHER: dict[str, Any] = {
     "device": "cpu",
 }
 
+# Read only where another key says so: `test_conditional_reads`.
+CONDITIONAL = ("momentum", "betas", "moments")
 NEVER = {
+    *(f"{section}adaptation.{name}" for section in ("", "training.validation.") for name in CONDITIONAL),
+    "adaptation.loss",
+    "adaptation.multi_step.until",
+    "adaptation.multi_step.floor",
+    "adaptation.stored_heads",
     "seed",
     "device",
     "adaptation.constant_memory",
@@ -110,6 +141,7 @@ NEVER = {
     "training.validation.adaptation.new_head",
     "training.validation.adaptation.constant_memory",
 }
+STEPPED = ("update", "batch", "learned_rates")
 CONV4 = {"model.hidden"}
 MLP = {"model.filters", "model.pooling", "model.features"}
 ADAPTATION = {
@@ -147,7 +179,8 @@ def joint_images() -> tuple[dict[str, Any], set[str]]:
     unread = {"adaptation.order", "adaptation.rule", "adaptation.steps", "adaptation.head", "training.tasks"}
     # Class means take no steps.
     unread |= {"adaptation.learning_rate", "adaptation.parameters", "adaptation.loss_reduction"}
-    steps = ("learning_rate", "parameters", "loss_reduction")
+    steps = ("learning_rate", "parameters", "loss_reduction", *STEPPED)
+    unread |= {f"adaptation.{name}" for name in (*STEPPED, "per_step_norms")}
     unread |= {f"training.validation.adaptation.{name}" for name in steps}
     return spec_to_dict(spec), NEVER | CONV4 | BATCH | unread
 
@@ -168,6 +201,7 @@ def untrained() -> tuple[dict[str, Any], set[str]]:
     outer = {key for key in OTHER if key.startswith("outer.")} - {"outer.rule"}
     task = {"task.split", "task.rotations", "task.shots", "task.queries"}
     adaptation = ADAPTATION - {"adaptation.rule", "adaptation.head"}
+    adaptation |= {f"adaptation.{name}" for name in (*STEPPED, "per_step_norms", "running_statistics")}
     unread = training | outer | task | adaptation | {"evaluation.seed", "evaluation.statistics"}
     return spec_to_dict(spec), NEVER | CONV4 | unread
 
@@ -228,6 +262,14 @@ def test_conditional_reads() -> None:
 
     stored = ("adaptation.head=stored", "training.tasks=20")
     assert key(*stored) != key(*stored, "adaptation.new_head=random")
+    outer_heads = "adaptation.stored_heads=outer"
+    assert key(*stored) != key(*stored, outer_heads) and key() == key(outer_heads)
+    adam = "adaptation.update=adam"
+    assert key(adam) != key(adam, "adaptation.betas=[0, 0.999]") != key(adam, "adaptation.moments=carried")
+    assert key(adam) == key(adam, "adaptation.momentum=0.5")
+    assert key("adaptation.update=momentum") != key("adaptation.update=momentum", "adaptation.momentum=0.5")
+    steps, multi = "adaptation.steps=3", "adaptation.loss=multi-step"
+    assert key(steps) != key(steps, multi) != key(steps, multi, "adaptation.multi_step.until=0.5")
     drops = "outer.schedule=drops"
     assert key(drops) != key(drops, "outer.drops.factor=0.5")
     assert key(drops) == key(drops, "outer.final_learning_rate=1e-6")

@@ -4,21 +4,15 @@ Values alone are the schema's business, what data and parameters there are is th
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
+from engine.presets.contradiction import Contradiction
+from engine.presets.inner_loop_contradictions import inner_loop_contradictions
 from engine.presets.names import moves_head, parameter_names, unfitting_pattern
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.schema import Adaptation, AnnealedOrder, ImageTask, PartialAdaptation, SineTask, Spec
 
 SMALLEST_POOLED = 16
 """Pixels a side that four poolings of 2 leave one of."""
-
-
-class Contradiction(NamedTuple):
-    """Why a spec makes no sense, and the keys it lies between."""
-
-    reason: str
-    keys: tuple[str, ...]
 
 
 def contradiction(spec: Spec) -> Contradiction | None:
@@ -33,6 +27,7 @@ def contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _training_rule(spec)
     yield from _training(spec)
     yield from _outer(spec)
+    yield from inner_loop_contradictions(spec)
     if spec.outer.rule != "none":
         partial = spec.training.validation.adaptation
         yield from _partial(partial, "training.validation.adaptation")
@@ -106,7 +101,10 @@ def _training_rule(spec: Spec) -> Iterator[Contradiction]:
     if spec.model.name == "pixels" and rule == "gradient" and spec.adaptation.parameters in ("all", "body"):
         reason = "model.name pixels has no body to adapt: adaptation.parameters must be head"
         yield Contradiction(reason, ("model.name", "adaptation.parameters"))
-    if outer == "meta-gradient" and rule == "gradient":
+    if rule not in ("none", "gradient") and spec.adaptation.parameters != "all":
+        reason = f"adaptation.parameters is for rule gradient; rule {rule} adapts no parameters"
+        yield Contradiction(reason, ("adaptation.parameters", "adaptation.rule"))
+    if outer in ("meta-gradient", "interpolate") and rule == "gradient":
         yield from _patterns(spec, spec.adaptation.parameters, "adaptation.parameters")
         yield from _meta_learned(spec)
 

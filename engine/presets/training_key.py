@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from engine.presets.overlay import validation_adaptation
@@ -29,6 +30,8 @@ def training_reads(spec: Spec) -> dict[str, Any]:
         return reads | {"initial_head": _initial_head(spec)}
     reads |= {"optimizer": _optimizer(spec), "validation": _validation(spec)}
     reads |= {"iterations": spec.training.iterations, "time_limit": spec.training.time_limit}
+    if spec.adaptation.running_statistics:
+        reads["running_statistics"] = True
     return reads | (_joint(spec) if spec.outer.rule == "joint" else _episodes(spec))
 
 
@@ -88,8 +91,10 @@ def _joint(spec: Spec) -> dict[str, Any]:
 
 def _episodes(spec: Spec) -> dict[str, Any]:
     training, order = spec.training, spec.adaptation.order
-    plain_order = order if isinstance(order, int) else order.model_dump(mode="json")
-    adaptation = {**_gradient(spec.adaptation), "order": plain_order}
+    adaptation = _rule(spec.adaptation)
+    if spec.outer.rule == "meta-gradient":
+        adaptation["order"] = order if isinstance(order, int) else order.model_dump(mode="json")
+        adaptation |= _counted_losses(spec.adaptation)
     return {
         **training_shape(spec)._asdict(),
         "tasks_per_batch": training.tasks_per_batch,
@@ -109,18 +114,45 @@ def _validation(spec: Spec) -> dict[str, Any]:
         **ways,
         "shots": task.shots,
         "queries": task.queries,
-        "adaptation": _gradient(adaptation) if adaptation.rule == "gradient" else {"rule": adaptation.rule},
+        "adaptation": _rule(adaptation),
     }
     if spec.model.name != "pixels" and spec.model.norm == "batch":
         read["statistics"] = spec.evaluation.statistics
     return read
 
 
+def _rule(adaptation: Adaptation) -> dict[str, Any]:
+    """What an adaptation rule reads; memory switches change no number."""
+    return _gradient(adaptation) if adaptation.rule == "gradient" else {"rule": adaptation.rule}
+
+
 def _gradient(adaptation: Adaptation) -> dict[str, Any]:
-    """What gradient steps read; memory switches change no number."""
     names = ["rule", "steps", "head"]
     if adaptation.steps:
         names += ["learning_rate", "parameters", "loss_reduction"]
     if adaptation.head == "stored":
         names.append("new_head")
-    return {name: getattr(adaptation, name) for name in names}
+    read = {name: getattr(adaptation, name) for name in names}
+    # Switches that are off are left out, so that a new switch changes no key of before.
+    return read | {name: value for name, value in _switches(adaptation) if value != _default(name)}
+
+
+def _switches(adaptation: Adaptation) -> Iterator[tuple[str, Any]]:
+    names = []
+    if adaptation.steps:
+        names += ["update", "batch", "learned_rates", "per_step_norms"]
+        names += {"sgd": [], "momentum": ["momentum"], "adam": ["betas", "moments"]}[adaptation.update]
+    if adaptation.head == "stored":
+        names.append("stored_heads")
+    return ((name, getattr(adaptation, name)) for name in names)
+
+
+def _counted_losses(adaptation: Adaptation) -> dict[str, Any]:
+    """After which steps the query loss counts."""
+    if adaptation.loss == "last" or adaptation.rule != "gradient" or adaptation.steps < 2:
+        return {}
+    return {"loss": adaptation.loss, "multi_step": adaptation.multi_step.model_dump(mode="json")}
+
+
+def _default(name: str) -> Any:
+    return Adaptation.model_fields[name].default
