@@ -17,6 +17,7 @@ from tui.keys import EVERYWHERE, place
 from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
+from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES
 from tui.threads import use_abandonable_threads
@@ -55,7 +56,7 @@ def _episode() -> Screen[None]:
     return EpisodeScreen()
 
 
-class Workbench(OrderedKeys[int]):
+class Workbench(OrderedKeys[int], Sparing[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
     CSS_PATH = Path(__file__).with_name("theme.tcss")
