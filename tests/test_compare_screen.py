@@ -621,7 +621,7 @@ def test_what_is_undecided_says_how_many_episodes_would_decide(tmp_path):
     assert row["vs_baseline"]["ci95"] >= abs(row["vs_baseline"]["mean"])
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        text = " ".join(text_of(app).split())
-        assert "undecided ¹" in text and "¹ 300 episodes cannot tell these apart; about " in text
+        for words in ("undecided ¹", "¹ 300 episodes cannot tell these apart; about "):
+            await until(pilot, lambda words=words: words in " ".join(text_of(app).split()))
 
     shown(tmp_path, look)

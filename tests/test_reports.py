@@ -215,9 +215,32 @@ def test_text_says_what_a_reader_needs():
         in (" ".join(text.split()))
     )
     protocol = "split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0"
-    assert f"Protocol: {protocol}" in " ".join(text.split())
+    assert f"Protocol: {protocol}; ± 95 % interval over test episodes" in " ".join(text.split())
     names = [line.split()[0] for line in lines if line.startswith(("maml", "pretrain "))]
     assert names == ["maml", "pretrain"] * (len(names) // 2)
+
+
+def test_seeds_that_chose_the_same_share_a_line():
+    values = [[0.2, 0.7], [0.2, 0.8]]
+    other = {**CHOSEN, "steps": 7}
+    three = [result(values, chosen=chosen) for chosen in (CHOSEN, other, CHOSEN)]
+    table_made = made([row("pretrain", *three)])
+    lines = [line for line in tables.markdown(table_made).splitlines() if line.startswith("pretrain")]
+    assert [line.split(":")[0] for line in lines] == ["pretrain, seeds 0, 2", "pretrain, seed 1"]
+    assert "7 steps" in lines[1] and "± 95 % interval over training seeds" in tables.markdown(table_made)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("failed at step 40: the loss is not finite", "failed"),
+        ("seed 1: not tested yet", "not tested yet"),
+        ("seed 1: cannot be tested: it has no checkpoint; seed 2: queued", "cannot be tested"),
+        (None, "–"),
+    ],
+)
+def test_a_row_without_a_result_says_why_in_a_word_or_two(error, said):
+    assert tables.short_error(error) == said
 
 
 def test_narrow_text_loses_nothing():
@@ -239,6 +262,7 @@ def test_csv_can_be_read_back():
     read = list(csv.DictReader(io.StringIO(tables.comma_separated([full_table()]))))
     assert [line["label"] for line in read] == ["pretrain", "maml"]
     assert float(read[1]["vs_baseline"]) == pytest.approx(20)
+    assert (read[1]["ci95_over"], read[1]["episodes"]) == ("episodes", "3")
     assert read[1]["verdict"] == "better" and read[1]["published"] == "98.7"
 
 

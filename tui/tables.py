@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from tui.output import cells, columns, plain, wrap
 
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 SELECTED_STEPS = (1, 10, 100)
+SEED = re.compile(r"^seed -?\d+: ")
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
 
@@ -24,7 +26,7 @@ def text(table: Table, width: int) -> str:
         chosen = [[row[index] for index in part] for row in rows]
         lines += [columns([headings[index] for index in part], chosen, right=range(1, len(part))), ""]
     lines += [wrap(note, width, "  ") for note in _remarks(table, notes)]
-    lines.append(wrap(_protocol(table), width, "  "))
+    lines.append(wrap(protocol_line(table), width, "  "))
     return "\n".join(lines)
 
 
@@ -40,7 +42,7 @@ def markdown(table: Table) -> str:
         _line(["---", *["---:"] * (len(headings) - 1)]),
     ]
     lines += [_line(row) for row in clean[1:]]
-    extra = [*_remarks(table, notes), _protocol(table)]
+    extra = [*_remarks(table, notes), protocol_line(table)]
     return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in extra)])
 
 
@@ -52,6 +54,7 @@ def comma_separated(tables: Sequence[Table]) -> str:
     writer.writerow(
         ["task", "metric", "label", "algorithm", "trained_on", "baseline", "runs", "seeds", "after_step"]
         + [f"{name}{part}" for name in names for part in ("", "_ci95")]
+        + ["ci95_over", "episodes"]
         + ["verdict", "iterations", "train_seconds", "tasks_seen", "error"]
     )
     for table in tables:
@@ -68,6 +71,7 @@ def _csv_row(table: Table, row: Row) -> list[Any]:
     for name in ("before", "after", "vs_baseline", "published"):
         entry = row[name] or {}
         values += [entry.get("mean", entry.get("value")), entry.get("ci95")]
+    values += [after.get("over"), table["protocol"].get("episodes")]
     values += [verdict(row["vs_baseline"], table["higher_is_better"]) or ""]
     values += [row["iterations"], row["train_seconds"], row.get("tasks_seen"), row["error"] or ""]
     return ["" if value is None else value for value in values]
@@ -146,12 +150,18 @@ def _mean(row: Row, name: str, table: Table) -> str:
 
 def _after(row: Row, table: Table) -> str:
     if row["after"] is None:
-        return row["error"].split(":")[0].split(" at ")[0] if row["error"] else MISSING
+        return short_error(row["error"])
     shown = interval(row["after"], table["metric"])
     if not takes_steps(row):
         return shown
     step = row["after"]["step"]
     return f"{shown} ({f'{step:,}' if step is not None else 'by seed'})"
+
+
+def short_error(error: str | None) -> str:
+    """Why a row has no result in a word or two; of several seeds the first one's reason."""
+    first = SEED.sub("", error or MISSING).split("; ")[0]
+    return first.split(": ")[0].split(" at ")[0]
 
 
 def _at(row: Row, step: int, table: Table) -> str:
@@ -201,17 +211,23 @@ def _title(table: Table) -> str:
 
 def _remarks(table: Table, notes: Footnotes) -> list[str]:
     """What stands under a table before its protocol."""
-    return [*notes.lines, *_choices(table), *_cut_short(table), *_errors(table)]
+    return [*notes.lines, *choices(table), *_cut_short(table), *_errors(table)]
 
 
-def _choices(table: Table) -> list[str]:
-    """What rows chose on validation episodes, such as a baseline's rate, head and steps."""
+def choices(table: Table) -> list[str]:
+    """What rows chose on validation episodes, such as a baseline's rate, head and steps; a line for all the
+    seeds that chose the same."""
     lines = []
     for row in table["rows"]:
-        chosen = row.get("chosen") or []
-        for number, choice in enumerate(chosen):
-            seed = f", seed {row['seeds'][number]}" if len(chosen) > 1 and number < len(row["seeds"]) else ""
-            lines.append(f"{row['label']}{seed}: {choice_text(choice)}")
+        found: dict[str, list[int]] = {}
+        for place, choice in enumerate(row.get("chosen") or ()):
+            found.setdefault(choice_text(choice), []).append(place)
+        # A seed without a result has no choice: then the places do not say whose it is.
+        named = len(row["seeds"]) > 1 and sum(map(len, found.values())) == len(row["seeds"])
+        for said, places in found.items():
+            seeds = [str(row["seeds"][place]) for place in places] if named else []
+            whose = f", seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}" if seeds else ""
+            lines.append(f"{row['label']}{whose}: {said}")
     return lines
 
 
@@ -250,8 +266,17 @@ def _cut_short(table: Table) -> list[str]:
     return lines
 
 
-def _protocol(table: Table) -> str:
-    return "Protocol: " + "; ".join(protocol_parts(table["protocol"]))
+def protocol_line(table: Table) -> str:
+    """How all rows were tested, and what their intervals are over."""
+    return "Protocol: " + "; ".join([*protocol_parts(table["protocol"]), *_intervals(table)])
+
+
+def _intervals(table: Table) -> list[str]:
+    over = {row["after"].get("over") for row in table["rows"] if row["after"] is not None}
+    if not over:
+        return []
+    several = "over training seeds" + (", of one seed over test episodes" if len(over) > 1 else "")
+    return [f"± 95 % interval {several if 'seeds' in over else 'over test episodes'}"]
 
 
 def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:

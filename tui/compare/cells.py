@@ -1,6 +1,5 @@
 """The table's cells: numbers as text, words beside them, nothing told by colour alone."""
 
-import re
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -11,10 +10,9 @@ from tui.compare.view import Row, View
 from tui.marks import mark_of
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
-from tui.tables import Footnotes
+from tui.tables import Footnotes, short_error
 
 COLOURS = {"better": "green", "worse": "red", "undecided": ""}
-SEED = re.compile(r"^seed -?\d+: ")
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")
 
 
@@ -54,7 +52,7 @@ def _after(row: Row, metric: str) -> str:
     """The result with the inner steps it was read at; for a row without one, why in a word or two."""
     after = row["after"]
     if after is None:
-        return plain(SEED.sub("", row["error"] or MISSING).partition("; ")[0].partition(": ")[0])
+        return plain(short_error(row["error"]))
     shown = interval(after, metric)
     if row["before"] is None or len(row["steps"]) < 2:
         return shown

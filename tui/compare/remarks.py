@@ -1,6 +1,6 @@
 """What stands under the table: how many episodes would decide, what published figures rest on, protocol."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import ceil, sqrt
 from typing import Any
 
@@ -8,7 +8,7 @@ from engine.runs.reports import verdict
 from engine.statistics import seed_quantile
 from tui.compare.view import Row, View
 from tui.numbers import count
-from tui.tables import choice_text, protocol_parts
+from tui.tables import choices
 
 MOST_EPISODES = 1_000_000
 MOST_SEEDS = 1_000
@@ -106,12 +106,8 @@ def published_note(view: View, row: Row) -> str | None:
 
 def remarks(view: View) -> list[str]:
     """Choices made on validation, trainings cut short, rows without results."""
-    lines = []
+    lines = choices(view.table)
     for row in view.rows:
-        choices: Sequence[Mapping[str, Any]] = row["chosen"] or ()
-        for number, choice in enumerate(choices):
-            seed = f", seed {row['seeds'][number]}" if len(choices) > 1 else ""
-            lines.append(f"{row['label']}{seed}: {choice_text(choice)}")
         done = row["protocol"].get("iterations_done")
         if done:
             counts = ", ".join(f"{number:,}" for number in done)
@@ -120,11 +116,6 @@ def remarks(view: View) -> list[str]:
         if row["error"]:
             lines.append(f"{row['label']}: {row['error']}")
     return lines
-
-
-def protocol_line(view: View) -> str:
-    """How all rows were tested."""
-    return "Protocol: " + "; ".join(protocol_parts(view.table["protocol"]))
 
 
 def paired_seeds(view: View, row: Row) -> int:

@@ -19,7 +19,7 @@ from tui.compare.drawing import draw_curves, draw_histogram
 from tui.compare.export import ExportScreen
 from tui.compare.histogram import Histogram
 from tui.compare.keys import KEYS
-from tui.compare.remarks import more_episodes, protocol_line, remarks
+from tui.compare.remarks import more_episodes, remarks
 from tui.compare.testing import TestLine, TestRound
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
@@ -27,7 +27,7 @@ from tui.compare.words import NOTHING, has_finished, title_of, untested
 from tui.keys import place
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
-from tui.tables import Footnotes
+from tui.tables import Footnotes, protocol_line
 from tui.widgets.chart import Chart
 
 LOOK_EVERY = 1.0
@@ -88,7 +88,7 @@ class CompareScreen(PlaceScreen):
             yield Notes(id="compare-notes")
 
     def on_mount(self) -> None:
-        self.query_one(ResultTable).focus()
+        self.query_one(ResultTable).focus(scroll_visible=False)
         # Results come without a change in any run, so that no new picture tells of them.
         self.set_interval(LOOK_EVERY, self._look_again)
 
@@ -151,17 +151,20 @@ class CompareScreen(PlaceScreen):
         title = self.query_one("#compare-title", Static)
         self.set_class(self.view is None, "empty")
         if self.view is None:
-            title.update(Text(NOTHING))
+            title.update(Text(NOTHING if self.workbench.snapshot.taken else "looking at the runs folder"))
             self.query_one("#compare-answer", Static).update("")
         else:
             title.update(Text(title_of(self.view)))
             footnotes = Footnotes()
             self.query_one(ResultTable).show(self.view, footnotes)
-            lines = [*footnotes.lines, *remarks(self.view), protocol_line(self.view)]
+            lines = [*footnotes.lines, *remarks(self.view), protocol_line(self.view.table)]
             self.query_one(Notes).show(lines)
             self._watch()
             self._draw_curves()
             self._draw_row()
+            if self.focused is None:
+                # A table that was hidden while there was nothing to show has lost the focus.
+                self.query_one(ResultTable).focus(scroll_visible=False)
         self.refresh_bindings()
 
     def _draw_curves(self) -> None:
