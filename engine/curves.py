@@ -26,7 +26,7 @@ def curves(learner: Learner, adaptation: Adaptation, part: Part, episode: int, p
     grid = torch.linspace(low, high, points, dtype=torch.float64, device=task.detail.device)
     truth = wave(task.detail, grid.unsqueeze(0), tasks.sign)
     task = task._replace(
-        query_x=grid.to(task.query_x.dtype).reshape(1, points, 1),
+        query_x=tasks.inputs(grid.unsqueeze(0), task.detail).to(task.query_x.dtype),
         query_y=truth.to(task.query_y.dtype).unsqueeze(-1),
     )
     # One grid normalises as one query set does: its own points, unless the protocol says otherwise.
@@ -38,7 +38,7 @@ def curves(learner: Learner, adaptation: Adaptation, part: Part, episode: int, p
     return {
         "x": _rounded(grid),
         "truth": _rounded(truth),
-        "support_x": _rounded(task.support_x),
+        "support_x": _rounded(task.support_x[..., 0]),
         "support_y": _rounded(task.support_y),
         "steps": steps,
         "predictions": predictions,

@@ -44,6 +44,10 @@ def test_maml_learns_waves_and_pretraining_does_not_adapt_in_ten_steps() -> None
     assert untrained > 1.5
 
 
+def test_an_oracle_knows_waves_without_adapting() -> None:
+    assert score_of("sine-10shot", "oracle", *SINE) < 0.05
+
+
 @pytest.mark.parametrize("algorithm", ["maml", "fomaml", "anil"])
 def test_algorithms_learn_glyphs(algorithm: str) -> None:
     assert score_of("glyphs-5way-1shot", algorithm, *GLYPHS) > 0.55

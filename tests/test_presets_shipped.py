@@ -20,6 +20,9 @@ from engine.presets import (
 
 TASKS = [preset.name for preset in list_presets("tasks")]
 ALGORITHMS = [preset.name for preset in list_presets("algorithms")]
+COMPARE_CLASSES = {"pixel-nearest", "protonet", "matching", "siamese", "nil", "pretrain-nearest"}
+COMPARE_CLASSES |= {"pretrain-centroid", "pretrain-cosine", "metaoptnet"}
+"""Those that make no sense for tasks without classes."""
 COMPARISONS = [preset.name for preset in list_presets("comparisons")]
 
 
@@ -45,22 +48,26 @@ def test_the_names_that_the_contracts_give() -> None:
         for family in ("sine", "sine-full", "sine-frequency", "sine-li")
         for k in (5, 10, 20)
     }
+    waves |= {f"sine-{name}-10shot" for name in ("half", "half-left", "half-right")}
+    waves |= {f"sine-phase{degrees}-10shot" for degrees in (45, 90, 180, 270)}
     assert set(TASKS) == images | waves
     assert TASKS.index("omniglot-5way-5shot") < TASKS.index("omniglot-20way-1shot")
     algorithms = {"maml", "fomaml", "anil", "boil", "pretrain", "pretrain-head", "scratch", "pixel-nearest"}
-    assert set(ALGORITHMS) == algorithms
+    assert set(ALGORITHMS) >= algorithms | {"oracle"}
 
 
 @pytest.mark.parametrize("budget", ["quick", "paper"])
 @pytest.mark.parametrize("task", TASKS)
 def test_every_pair_resolves(task: str, budget: str) -> None:
+    other = COMPARE_CLASSES if task.startswith("sine") else {"oracle"}
     for algorithm in ALGORITHMS:
-        if algorithm == "pixel-nearest" and task.startswith("sine"):
+        if algorithm in other:
             with pytest.raises(RequestError):
                 resolve(task, algorithm, budget=budget)
             continue
         spec = resolve(task, algorithm, budget=budget).spec
         assert spec.origin.budget == budget
+        assert (algorithm == "oracle") == getattr(spec.task, "oracle", False)
         named = f"-{spec.task.shots}shot"
         if isinstance(spec.task, ImageTask):
             named = f"{spec.task.dataset}-{spec.task.ways}way{named}"
@@ -70,8 +77,8 @@ def test_every_pair_resolves(task: str, budget: str) -> None:
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_every_comparison_resolves(name: str) -> None:
     comparison = load_comparison(name)
-    for task in comparison.tasks:
-        for row in comparison.rows:
+    for row in comparison.rows:
+        for task in (*comparison.tasks, *row.test_on):
             resolve(task, row.algorithm, comparison_set=comparison.set, row_set=row.set)
     assert comparison.baseline == "none" or comparison.baseline in {row.label for row in comparison.rows}
 
@@ -94,6 +101,11 @@ def test_waves_have_the_published_ranges() -> None:
     assert ranges("sine-10shot") == (amplitude, (0, pi), (1, 1), "minus", x, x)
     assert ranges("sine-full-10shot") == (amplitude, (0, 2 * pi), (1, 1), "plus", x, x)
     assert ranges("sine-frequency-10shot")[:3] == (amplitude, (0, 0), (0, pi))
+    assert ranges("sine-half-10shot") == (amplitude, (0, pi), (1, 1), "minus", (-5, 0), x)
+    assert ranges("sine-half-left-10shot")[4:] == ((-5, 0), (-5, 0))
+    assert ranges("sine-half-right-10shot")[4:] == ((-5, 0), (0, 5))
+    for degrees in (45, 90, 180, 270):
+        assert ranges(f"sine-phase{degrees}-10shot")[1] == (0, pytest.approx(degrees * pi / 180))
     assert ranges("sine-li-10shot") == (amplitude, (0, pi), (0.8, 1.2), "plus", x, x)
 
 

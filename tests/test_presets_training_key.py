@@ -26,6 +26,7 @@ OTHER: dict[str, Any] = {
     "task.shift": "plus",
     "task.support_x": [1.0, 2.0],
     "task.query_x": [1.0, 2.0],
+    "task.oracle": True,
     "model.name": "pixels",
     "model.filters": 3,
     "model.pooling": {"max": "stride", "stride": "max"},

@@ -9,7 +9,9 @@ from plain_loop import CPU, close, image_tasks, packed_images
 from torch import Tensor
 
 from engine.data import PackedImages
+from engine.presets import resolve
 from engine.presets.schema import Spec
+from engine.runs.results import episodes_key
 from engine.tasks import Episodes, TaskDistribution, training_shape
 from engine.tasks.draws import bits, integers, normal, stream_key, uniform
 from engine.tasks.images import ImageEpisodes
@@ -416,6 +418,27 @@ def test_support_points_may_lie_elsewhere_than_queries() -> None:
     assert uniform_distance(episodes.query_x, -5, 0) < KOLMOGOROV
     x, _ = tasks.examples(torch.arange(20000))
     assert float((x >= 0).double().mean()) == pytest.approx(0.25, abs=0.015)
+
+
+def test_an_oracle_is_told_what_varies_and_sees_the_same_waves() -> None:
+    """Finn's amplitude and phase; of A sin(wx) amplitude and frequency; nothing else differs."""
+    for ranges, told in (({}, [0, 1]), ({"frequency": [0.0, math.pi], "phase": [0.0, 0.0]}, [0, 2])):
+        plain, oracle = sine(**ranges), sine(oracle=True, **ranges)
+        assert oracle.input_shape == (3,)
+        for part in PARTS:
+            seen, known = (tasks.episodes(part, torch.arange(5)) for tasks in (plain, oracle))
+            for one, other in ((seen.support_x, known.support_x), (seen.query_x, known.query_x)):
+                assert torch.equal(other[..., :1], one)
+                assert all(torch.equal(other[:, n, 1:], seen.detail[:, told]) for n in range(one.shape[1]))
+            assert torch.equal(known.support_y, seen.support_y)
+            assert torch.equal(known.query_y, seen.query_y)
+        x, y = oracle.examples(torch.arange(200))
+        assert torch.equal(y, plain.examples(torch.arange(200)).y)
+        columns = dict(zip(told, x[0, :, 1:].T, strict=True))
+        wave = torch.sin(columns.get(2, 1.0) * x[0, :, 0] - columns.get(1, 0.0))
+        assert close(y[0, :, 0], columns[0] * wave, 1e-13)
+    told, not_told = (resolve("sine-10shot", name).spec for name in ("oracle", "maml"))
+    assert episodes_key(told) == episodes_key(not_told)
 
 
 def test_a_finite_set_of_waves_has_new_points_at_each_visit() -> None:

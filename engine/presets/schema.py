@@ -61,6 +61,9 @@ class SineTask(Section):
     )
     support_x: Range = Field((-5.0, 5.0), description="where the support points may lie")
     query_x: Range = Field((-5.0, 5.0), description="where the query points may lie")
+    oracle: bool = Field(
+        False, description="what differs from wave to wave is given to the model beside x (Finn's oracle)"
+    )
     shots: Positive = Field(10, description="K: support points")
     queries: Positive = Field(100, description="query points")
 

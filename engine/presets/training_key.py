@@ -51,6 +51,8 @@ def _data(spec: Spec) -> dict[str, Any]:
     else:
         names = ("dataset", "amplitude", "phase", "frequency", "shift", "support_x", "query_x")
     reads = {name: getattr(task, name) for name in names}
+    if isinstance(task, SineTask) and task.oracle:
+        reads["oracle"] = True
     if task.dataset == "glyphs":
         from engine.data.glyphs import VERSION
 

@@ -65,7 +65,7 @@ def spec_of_test(trained: Spec, asked: Spec, label: str) -> Spec:
 def input_shape(spec: Spec) -> str:
     """What a model's input depends on, as text."""
     if not isinstance(spec.task, ImageTask):
-        return "numbers"
+        return "numbers with what their wave is" if spec.task.oracle else "numbers"
     size, channels = image_shape(spec.task)
     return f"{channels} x {size} x {size}"
 

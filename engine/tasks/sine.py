@@ -18,6 +18,12 @@ def wave(detail: Tensor, x: Tensor, sign: float) -> Tensor:
     return amplitude * torch.sin(frequency * x + sign * phase)
 
 
+def told_to_oracle(task: SineTask) -> list[int]:
+    """The columns of `detail` that an oracle is given beside x: those that vary; none where there is none."""
+    ranges = (task.amplitude, task.phase, task.frequency)
+    return [at for at, (low, high) in enumerate(ranges) if task.oracle and low < high]
+
+
 def _within(low_high: tuple[float, float], fraction: Tensor) -> Tensor:
     low, high = low_high
     return low + (high - low) * fraction
@@ -27,7 +33,6 @@ class Sine:
     """Tasks y = amplitude · sin(frequency · x ± phase), drawn in float64 and given in `dtype`."""
 
     kind: Literal["classes", "values"] = "values"
-    input_shape: tuple[int, ...] = (1,)
     joint_outputs = 1
 
     def __init__(
@@ -45,6 +50,8 @@ class Sine:
         tested = tested_shape(task)
         self.shapes = {"train": training, "validation": tested, "test": tested}
         self.sign = -1.0 if task.shift == "minus" else 1.0
+        self.told = told_to_oracle(task)
+        self.input_shape: tuple[int, ...] = (1 + len(self.told),)
 
     def outputs(self, part: Part) -> int:
         """One value."""
@@ -68,6 +75,12 @@ class Sine:
         ranges = (self.task.amplitude, self.task.phase, self.task.frequency)
         return torch.stack([_within(r, f) for r, f in zip(ranges, fraction.unbind(-1), strict=True)], -1)
 
+    def inputs(self, x: Tensor, detail: Tensor) -> Tensor:
+        """What a model is given `[T, n, I]` at `x [T, n]` of waves `detail [T, 3]`: x, and for an oracle what
+        differs from wave to wave."""
+        told = detail[:, self.told].unsqueeze(1).expand(-1, x.shape[1], -1)
+        return torch.cat([x.unsqueeze(-1), told], -1)
+
     def episodes(self, part: Part, index: Tensor) -> Episodes:
         """The tasks of `index [T]`: K support and Q query points each."""
         shape = self.shapes[part]
@@ -82,13 +95,14 @@ class Sine:
         detail = self._waves(of_wave)
         support_x = _within(self.task.support_x, of_support)
         query_x = _within(self.task.query_x, of_query)
-        values = [support_x, wave(detail, support_x, self.sign), query_x, wave(detail, query_x, self.sign)]
-        points = [v.unsqueeze(-1).to(self.device, self.dtype) for v in values]
+        given_x = [self.inputs(x, detail) for x in (support_x, query_x)]
+        values = [wave(detail, x, self.sign).unsqueeze(-1) for x in (support_x, query_x)]
+        points = [v.to(self.device, self.dtype) for v in (given_x[0], values[0], given_x[1], values[1])]
         numbers = [v.to(self.device) for v in (index, identity, detail)]
         return Episodes(points[0], points[1], points[2], points[3], numbers[0], numbers[1], numbers[2])
 
     def examples(self, index: Tensor) -> Examples:
-        """Single points for joint training, `x [1, B, 1]`: example i is one point of its own wave.
+        """Single points for joint training, `x [1, B, I]`: example i is one point of its own wave.
 
         Support and query ranges are drawn from in the proportion in which training episodes draw from them.
         """
@@ -99,7 +113,6 @@ class Sine:
         place = fraction[:, :1]
         x = torch.where(from_support, _within(self.task.support_x, place), _within(self.task.query_x, place))
         waves = self._waves(uniform(self._key("train", "wave"), identity, 3))
-        y = wave(waves, x, self.sign)
-        return Examples(
-            x.unsqueeze(0).to(self.device, self.dtype), y.unsqueeze(0).to(self.device, self.dtype)
-        )
+        points = (self.inputs(x, waves).squeeze(1), wave(waves, x, self.sign))
+        given_x, y = (v.unsqueeze(0).to(self.device, self.dtype) for v in points)
+        return Examples(given_x, y)
