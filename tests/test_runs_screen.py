@@ -17,6 +17,7 @@ from textual.widgets import Input
 
 from engine.errors import RequestError
 from engine.runs import Run, StatusWriter, asked, create_run, list_runs, read_status, write_checkpoint
+from tui.runs.families import nested
 from tui.runs.requests import changes_of
 from tui.runs.rows import COLUMNS, filtered, layout, ordered
 from tui.screens.log import LogScreen
@@ -178,22 +179,77 @@ def test_a_fork_is_checked_while_one_types(tmp_path: Path, monkeypatch: pytest.M
         await pilot.press("f")
         question = app.screen
         assert isinstance(question, AskText)
-        question.query_one(Input).value = "adaptation.stepz=5"
+        question.query_one("#answer", Input).value = "adaptation.stepz=5"
         await until(pilot, lambda: "✖" in shown(app) and "steps" in shown(app))
         await pilot.press("enter")
         await pilot.pause(0.1)
         assert app.screen is question, "a wrong setting must not begin anything"
-        question.query_one(Input).value = "adaptation.steps=5 seed=3"
+        question.query_one("#answer", Input).value = "adaptation.steps=5 seed=3"
         await until(pilot, lambda: "adaptation.steps  1 → 5" in shown(app))
+        assert question.query_one("#name", Input).value == "maml, steps 5, seed 3"
         await pilot.press("enter")
         await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
         await until(pilot, lambda: bool(app.told))
-        assert app.told[-1].endswith("begins")
+        assert app.told[-1] == "maml, steps 5, seed 3 begins"
 
     in_app(tmp_path, act, (80, 24))
-    newest = list_runs(tmp_path)[-1]
-    wait_until(lambda: read_status(newest.run).state == "finished")
-    assert 3 in {summary.seed for summary in list_runs(tmp_path)}
+    parent, fork = sorted(list_runs(tmp_path), key=lambda run: run.seed or 0)
+    wait_until(lambda: read_status(fork.run).state == "finished")
+    assert (fork.seed, fork.name, fork.parent) == (3, "maml, steps 5, seed 3", parent.id)
+
+
+def test_a_fork_s_name_follows_the_settings_until_it_is_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_fake_worker(monkeypatch, 3, 0.0)
+    make_run(tmp_path, name="first", state="finished", step=40)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f")
+        question = app.screen
+        name = question.query_one("#name", Input)
+        assert name.value == "first, again"
+        question.query_one("#answer", Input).value = "outer.learning_rate=0.003"
+        await until(pilot, lambda: name.value == "first, outer learning rate 0.003")
+        await pilot.press("tab")
+        assert app.focused is name
+        name.value = "slower"
+        question.query_one("#answer", Input).value = "outer.learning_rate=0.004"
+        await until(pilot, lambda: "0.001 → 0.004" in shown(app))
+        assert name.value == "slower"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.told == ["slower begins"])
+
+    in_app(tmp_path, act)
+    wait_until(lambda: all(run.state == "finished" for run in list_runs(tmp_path)))
+    assert sorted(run.name or "" for run in list_runs(tmp_path)) == ["first", "slower"]
+
+
+def test_forks_stand_under_what_they_were_forked_from(tmp_path: Path) -> None:
+    old = make_run(tmp_path, name="old", state="finished", step=40)
+    make_run(tmp_path, seed=1, name="between", state="finished", step=40)
+    summaries = {run.name: run for run in snapshot_of(tmp_path).runs}
+    fork = replace(summaries["between"], run=Run(tmp_path / "99-fork"), name="fork", parent=old.id)
+    deeper = replace(fork, run=Run(tmp_path / "99-fork-2"), name="deeper", parent="99-fork")
+    newest_first = (deeper, fork, summaries["between"], summaries["old"])
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.show(Snapshot(time.time(), newest_first))
+        await until(pilot, lambda: len(app.runs.table.rows) == 4)
+        assert [run.name for run in app.runs.table.rows] == ["old", "fork", "deeper", "between"]
+        assert "✔ old " in shown(app) and "✔ └ fork " in shown(app) and "✔   └ deeper " in shown(app)
+        select(app, "fork")
+        await until(pilot, lambda: f"fork of    {old.id}" in shown(app))
+        app.runs.order = "best"
+        app.runs.refresh_picture()
+        await pilot.pause()
+        assert "└" not in shown(app)
+
+    in_app(tmp_path, act)
+    circle = [replace(fork, parent=deeper.id), deeper]
+    assert {run.id for run in nested(circle)[0]} == {fork.id, deeper.id}
+    alone = replace(fork, parent="gone")
+    assert nested([alone]) == ([alone], {})
 
 
 def test_escape_leaves_the_question(tmp_path: Path) -> None:

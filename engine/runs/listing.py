@@ -25,6 +25,8 @@ class Summary:
     key: str
     metric: str
     """`accuracy` or `mse`."""
+    parent: str | None = None
+    """The id of the run that it was forked from."""
 
     @property
     def id(self) -> str:
@@ -79,6 +81,7 @@ def summarise(run: Run) -> Summary:
         seed=seed if isinstance(seed, int) else None,
         key=plain(facts.get("key"), 64),
         metric="mse" if facts.get("metric") == "mse" else "accuracy",
+        parent=plain(facts.get("parent"), 200) or None,
     )
 
 

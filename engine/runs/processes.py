@@ -168,5 +168,5 @@ def fork_run(
     spec = load_spec(run.spec_path, overrides=overrides)
     check_device(spec.device)
     check_task_fits(spec, data_folder(data_dir))
-    forked, descriptor = create_run(runs_dir, spec, name)
+    forked, descriptor = create_run(runs_dir, spec, name, run.id)
     return forked, start_worker(forked, descriptor, data_dir)

@@ -81,8 +81,12 @@ def runs_folder(override: Path | None = None) -> Path:
     return home / "kshot" / "runs"
 
 
-def create_run(runs_dir: Path, spec: "Spec", name: str | None = None) -> tuple[Run, int]:
+def create_run(
+    runs_dir: Path, spec: "Spec", name: str | None = None, parent: str | None = None
+) -> tuple[Run, int]:
     """Make a run's directory, queued and locked; returns it with the descriptor that holds its lock.
+
+    `parent` is the id of the run that it was forked from.
 
     It is built under a dot-name, locked there and renamed into place, so no reader ever sees it unfinished or
     unlocked. Raises RequestError when the runs folder cannot be written to; nothing is left then.
@@ -98,7 +102,7 @@ def create_run(runs_dir: Path, spec: "Spec", name: str | None = None) -> tuple[R
         descriptor = lock_within(temporary / "lock", 0)
         if descriptor is None:
             raise OSError("its lock is taken")
-        _write_first_files(temporary, spec, name)
+        _write_first_files(temporary, spec, name, parent)
         final = runs_dir / run_id
         temporary.rename(final)
         sync_folder(runs_dir)
@@ -115,7 +119,7 @@ def create_run(runs_dir: Path, spec: "Spec", name: str | None = None) -> tuple[R
     return Run(final), descriptor
 
 
-def _write_first_files(folder: Path, spec: "Spec", name: str | None) -> None:
+def _write_first_files(folder: Path, spec: "Spec", name: str | None, parent: str | None) -> None:
     from engine.presets import spec_to_dict, training_key
     from engine.runs.status import first_status
 
@@ -124,6 +128,7 @@ def _write_first_files(folder: Path, spec: "Spec", name: str | None) -> None:
     write_whole(folder / "spec.yaml", yaml_text(content).encode())
     summary = {
         "name": name,
+        "parent": parent,
         "kind": spec.kind,
         "task": spec.origin.task,
         "algorithm": spec.origin.algorithm,

@@ -121,6 +121,7 @@ def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
     lines = [
         ("run", summary.id),
         ("name", summary.name or ""),
+        ("fork of", summary.parent or ""),
         ("trains", _trains(summary)),
         ("best", "" if best is None else f"{value_text(best, summary.metric)} on validation{where}"),
         ("speed", ", ".join(text for text in (pace, took, held) if text)),

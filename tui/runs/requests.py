@@ -68,10 +68,10 @@ def put_back(runs_dir: Path, run_ids: Sequence[str]) -> str:
     return for_each(runs, lambda run: f"{undo_remove(runs_dir, run.id).id} is back", "are back")
 
 
-def fork(run: Run, overrides: Sequence[str], runs_dir: Path, data_dir: Path) -> str:
-    """Trains a new run from another one's spec with `path=value` texts."""
-    forked, _ = fork_run(run, overrides, runs_dir, data_dir)
-    return f"{forked.id} begins"
+def fork(run: Run, overrides: Sequence[str], runs_dir: Path, data_dir: Path, name: str | None) -> str:
+    """Trains a new run of that name from another one's spec with `path=value` texts."""
+    forked, _ = fork_run(run, overrides, runs_dir, data_dir, name)
+    return f"{name or forked.id} begins"
 
 
 def changes_of(run: Run, overrides: Sequence[str]) -> list[tuple[str, str, str]]:

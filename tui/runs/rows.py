@@ -25,6 +25,8 @@ TONES = {"running": "live", "starting": "live", "finished": "good", "failed": "b
 """States whose mark has a colour of its own; the others are dim."""
 BY_STATE = ("running", "starting", "queued", "crashed", "failed", "paused", "stopped", "finished")
 ORDERS = ("newest", "state", "task", "algorithm", "best", "name")
+NESTED = ("newest", "task", "algorithm", "name")
+"""The orders in which forks stand under what they were forked from; the others are about each run itself."""
 FULL, EMPTY = "━", "─"
 
 
@@ -122,12 +124,19 @@ def fraction_of(summary: Summary) -> float | None:
 
 
 def row_cells(
-    summary: Summary, asked: Collection[str], widths: Sequence[tuple[Column, int]], now: float
+    summary: Summary,
+    asked: Collection[str],
+    widths: Sequence[tuple[Column, int]],
+    now: float,
+    depth: int = 0,
 ) -> tuple[str, ...]:
-    """The texts of a row, each exactly as wide as its column."""
+    """The texts of a row, each exactly as wide as its column; a fork's label stands `depth` steps in."""
     texts = []
+    branch = "  " * (depth - 1) + "└ " if depth else ""
     for column, width in widths:
-        texts.append(cut(_cell(column.name, summary, asked, width, now), width, column.right))
+        room = width - len(branch) if column.name == "run" else width
+        text = _cell(column.name, summary, asked, room, now)
+        texts.append(cut(branch + text if column.name == "run" else text, width, column.right))
     return tuple(texts)
 
 

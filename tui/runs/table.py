@@ -65,6 +65,7 @@ class RunTable(ScrollView, can_focus=True):
         self.chosen: Collection[str] = ()
         self.cursor = 0
         self._asked: Mapping[str, Collection[str]] = {}
+        self._depths: Mapping[str, int] = {}
         self._now = now
         self._drawn: dict[int, tuple[str, ...]] = {}
         self._columns: list[tuple[Column, int]] = []
@@ -75,12 +76,19 @@ class RunTable(ScrollView, can_focus=True):
         return self.rows[self.cursor] if self.cursor < len(self.rows) else None
 
     def show(
-        self, rows: Sequence[Summary], asked: Mapping[str, Collection[str]], chosen: Collection[str]
+        self,
+        rows: Sequence[Summary],
+        asked: Mapping[str, Collection[str]],
+        chosen: Collection[str],
+        depths: Mapping[str, int] | None = None,
     ) -> None:
-        """Draws these rows from now on; of what is on the screen only changed cells go over the line."""
+        """Draws these rows from now on; of what is on the screen only changed cells go over the line.
+
+        `depths` is by id how far in a fork's label stands.
+        """
         before, cursor_before = self.current, self.cursor
         place_before = self.cursor - self.scroll_offset.y
-        self.rows, self._asked, self.chosen = rows, asked, chosen
+        self.rows, self._asked, self.chosen, self._depths = rows, asked, chosen, depths or {}
         if before is not None and (self.current is None or self.current.id != before.id):
             places = (index for index, row in enumerate(rows) if row.id == before.id)
             self.cursor = next(places, min(self.cursor, max(0, len(rows) - 1)))
@@ -158,7 +166,8 @@ class RunTable(ScrollView, can_focus=True):
 
     def _texts(self, index: int) -> tuple[str, ...]:
         row = self.rows[index]
-        texts = row_cells(row, self._asked.get(row.id, ()), self._columns, self._now())
+        asked, depth = self._asked.get(row.id, ()), self._depths.get(row.id, 0)
+        texts = row_cells(row, asked, self._columns, self._now(), depth)
         return ("*" + texts[0][1:], *texts[1:]) if texts and row.id in self.chosen else texts
 
     def _row_style(self, index: int, base: Style) -> Style:

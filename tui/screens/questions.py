@@ -50,7 +50,16 @@ class AskText(ModalScreen[str | None]):
             box.border_title = Text(plain(self._title))
             yield Static(Text(plain(self._hint)), classes="hint")
             yield Input(self._text, id="answer", select_on_focus=False)
+            yield from self.more()
             yield Static("", id="verdict")
+
+    def more(self) -> ComposeResult:
+        """What stands between the line and what is said of it."""
+        return iter(())
+
+    @property
+    def _line(self) -> Input:
+        return self.query_one("#answer", Input)
 
     def on_mount(self) -> None:
         self._look()
@@ -66,8 +75,8 @@ class AskText(ModalScreen[str | None]):
         """Takes the text once it has been checked and nothing is wrong with it."""
         event.stop()
         self._finish = True
-        if self._checked == event.value:
-            self._end_if_right()
+        if self._checked == self._line.value:
+            self.end_if_right()
         else:
             self._look()
 
@@ -76,7 +85,7 @@ class AskText(ModalScreen[str | None]):
         self.dismiss(None)
 
     def _look(self) -> None:
-        self._check_off_loop(self.query_one(Input).value)
+        self._check_off_loop(self._line.value)
 
     @work(thread=True, exclusive=True, group="check")
     def _check_off_loop(self, text: str) -> None:
@@ -88,16 +97,17 @@ class AskText(ModalScreen[str | None]):
         self.app.call_from_thread(self._checked_now, text, said, fault)
 
     def _checked_now(self, text: str, said: str, fault: str | None) -> None:
-        if not self.is_attached or text != self.query_one(Input).value:
+        if not self.is_attached or text != self._line.value:
             return
         self._checked, self._fault = text, fault
         lines = "\n".join(plain(line) for line in said.splitlines())
         verdict = self.query_one("#verdict", Static)
         verdict.set_class(fault is not None, "wrong")
         verdict.update(Text(f"✖ {lines}" if fault is not None else lines))
-        self._end_if_right()
+        self.end_if_right()
 
-    def _end_if_right(self) -> None:
+    def end_if_right(self) -> None:
+        """Gives the text, where it was submitted and is right."""
         if self._finish and self._fault is None and self._checked is not None:
             self.dismiss(self._checked)
         self._finish = False

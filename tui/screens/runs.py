@@ -12,30 +12,17 @@ from textual.widgets import Input, Static
 
 from engine.runs import Run, Summary
 from engine.runs.processes import RESUMABLE
-from tui.keys import Key, place
+from tui.keys import place
 from tui.output import plain
 from tui.runs import requests
+from tui.runs.families import nested
+from tui.runs.keys import KEYS
 from tui.runs.panel import RunPanel
-from tui.runs.rows import ORDERS, filtered, ordered, run_label
+from tui.runs.rows import NESTED, ORDERS, filtered, ordered
 from tui.runs.table import RunTable
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 
-KEYS = (
-    Key("enter", "open", "Open", "look at the run on Bench", "no run is selected"),
-    Key("p", "pause", "Pause", "write a checkpoint, end, free the device", "only runs under way"),
-    Key("x", "stop", "Stop", "write a checkpoint and end", "only runs under way"),
-    Key("r", "resume", "Resume", "go on from the last checkpoint", "only paused, stopped, crashed, failed"),
-    Key("f", "fork", "Fork", "train it anew with changed settings", "no run is selected"),
-    Key("delete,d", "remove", "Remove", "move it to the trash", "a run under way has to be stopped first"),
-    Key("u", "undo", "Undo", "put the last removed runs back", in_footer=False),
-    Key("L", "log", "Log", "the run's log and its events", "no run is selected"),
-    Key("R", "replay", "Replay", "play its curves back", "only runs that recorded something", False),
-    Key("slash", "find", "Filter", "by words in id, name, task, algorithm, state"),
-    Key("o", "order", "Order", "newest, state, task, algorithm, best, name", in_footer=False),
-    Key("space", "mark", "Mark", "mark several for p, x, r and del", "no run is selected", in_footer=False),
-    Key("escape", "back", "Back", "drop the filter, then the marks", in_footer=False),
-)
 REST_SECONDS = 0.03
 AGES_SECONDS = 20.0
 """How often the ages are drawn anew while nothing else changes."""
@@ -102,7 +89,8 @@ class RunsScreen(PlaceScreen):
     def draw(self, snapshot: Snapshot) -> None:
         self.chosen &= {run.id for run in snapshot.runs} if self.chosen else set()
         rows = ordered(filtered(snapshot, self.words), self.order)
-        self.table.show(rows, snapshot.asked, frozenset(self.chosen))
+        rows, depths = nested(rows) if self.order in NESTED else (rows, {})
+        self.table.show(rows, snapshot.asked, frozenset(self.chosen), depths)
         self._draw_heading(snapshot, len(rows))
         self._draw_panel()
         self._renew_keys()
@@ -222,22 +210,19 @@ class RunsScreen(PlaceScreen):
         run = self.current
         if run is None:
             return
-        from tui.screens.questions import AskText
+        from tui.runs.forking import AskFork
+
+        question = AskFork(run)
 
         def begin(text: str | None) -> None:
             if text is not None:
-                runs_dir, data_dir = self.workbench.runs_dir, self.workbench.data_dir
-                self.workbench.ask_off_loop(
-                    lambda: requests.fork(source, requests.overrides_in(text), runs_dir, data_dir)
+                app, name = self.workbench, question.name_given
+                app.ask_off_loop(
+                    lambda: requests.fork(
+                        run.run, requests.overrides_in(text), app.runs_dir, app.data_dir, name
+                    )
                 )
 
-        source = run.run
-        question = AskText(
-            f"Fork {run_label(run)}",
-            "path=value, several with spaces: adaptation.steps=5 outer.learning_rate=3e-3 seed=1; "
-            "enter begins, esc goes back",
-            lambda text: requests.what_changes(source, text),
-        )
         self.app.push_screen(question, begin)
 
     def action_log(self) -> None:
