@@ -3,10 +3,13 @@
 import torch
 
 from engine.adaptation import Rule, Setting, build_rule
+from engine.adaptation.context import initial_context
 from engine.adaptation.gradient import adapted_names
 from engine.adaptation.heads import BIAS, HEAD, WEIGHT, stored_heads
 from engine.adaptation.norms import norm_sets, running_statistics, stepped_norms
+from engine.adaptation.prototypes import initial_scale
 from engine.adaptation.rates import initial_rates
+from engine.adaptation.siamese import initial_comparison
 from engine.adaptation.updates import carried_moments
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
@@ -77,6 +80,12 @@ class Learner:
                 own |= stepped_norms(body, self.norm_sets)
             if adaptation.stored_heads == "outer":
                 own |= self._stored()
+        elif adaptation.rule == "prototypes":
+            own |= initial_scale(adaptation)
+        elif adaptation.rule == "siamese":
+            own |= initial_comparison(self.body.feature_size)
+        elif adaptation.full_context:
+            own |= initial_context(self.body.feature_size, generator)
         return own
 
     def _kept(self, body: Parameters, head: Parameters) -> Parameters:

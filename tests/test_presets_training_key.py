@@ -54,6 +54,10 @@ OTHER: dict[str, Any] = {
     "adaptation.new_head": "random",
     "adaptation.loss_reduction": "sum",
     "adaptation.constant_memory": True,
+    "adaptation.distance": "cosine",
+    "adaptation.sharpness": 10.0,
+    "adaptation.full_context": True,
+    "adaptation.context_steps": 2,
     "outer.rule": {"meta-gradient": "none", "joint": "none", "none": "joint"},
     "outer.optimizer": "sgd",
     "outer.learning_rate": 0.7,
@@ -70,6 +74,7 @@ OTHER: dict[str, Any] = {
     "training.shots": 9,
     "training.queries": 9,
     "training.tasks": 9,
+    "training.augment": "affine",
     "training.tasks_at_once": 1,
     "training.record_every": 7,
     "training.checkpoint_every": 7,
@@ -91,6 +96,8 @@ OTHER: dict[str, Any] = {
     "training.validation.adaptation.new_head": "random",
     "training.validation.adaptation.loss_reduction": "sum",
     "training.validation.adaptation.constant_memory": True,
+    "training.validation.adaptation.distance": "cosine",
+    "training.validation.adaptation.sharpness": 10.0,
     "evaluation.episodes": 7,
     "evaluation.seed": 7,
     "evaluation.steps": 7,
@@ -110,6 +117,8 @@ OTHER: dict[str, Any] = {
     "evaluation.adaptation.new_head": "random",
     "evaluation.adaptation.loss_reduction": "sum",
     "evaluation.adaptation.constant_memory": True,
+    "evaluation.adaptation.distance": "cosine",
+    "evaluation.adaptation.sharpness": 10.0,
     "evaluation.tune": {"learning_rate": [0.5]},
     "evaluation.tune.learning_rate": [0.5],
     "evaluation.tune.head": ["random"],
@@ -121,13 +130,15 @@ OTHER: dict[str, Any] = {
 }
 
 # Read only where another key says so: `test_conditional_reads`.
-CONDITIONAL = ("momentum", "betas", "moments")
+CONDITIONAL = ("momentum", "betas", "moments", "distance", "sharpness")
 NEVER = {
     *(f"{section}adaptation.{name}" for section in ("", "training.validation.") for name in CONDITIONAL),
     "adaptation.loss",
     "adaptation.multi_step.until",
     "adaptation.multi_step.floor",
     "adaptation.stored_heads",
+    "adaptation.full_context",
+    "adaptation.context_steps",
     "seed",
     "device",
     "adaptation.constant_memory",
@@ -271,6 +282,14 @@ def test_conditional_reads() -> None:
     assert key("adaptation.update=momentum") != key("adaptation.update=momentum", "adaptation.momentum=0.5")
     steps, multi = "adaptation.steps=3", "adaptation.loss=multi-step"
     assert key(steps) != key(steps, multi) != key(steps, multi, "adaptation.multi_step.until=0.5")
+    metric, cosine = {"algorithm": "protonet"}, "adaptation.distance=cosine"
+    assert key(**metric) != key(cosine, **metric) and key(**metric) == key("adaptation.order=1", **metric)
+    matching = {"algorithm": "matching"}
+    assert key(**matching) != key("adaptation.sharpness=10", **matching)
+    context = "adaptation.full_context=true"
+    twice = "adaptation.context_steps=2"
+    assert key(**matching) != key(context, **matching) != key(context, twice, **matching)
+    assert key(**matching) == key(twice, "adaptation.steps=3", **matching)
     drops = "outer.schedule=drops"
     assert key(drops) != key(drops, "outer.drops.factor=0.5")
     assert key(drops) == key(drops, "outer.final_learning_rate=1e-6")

@@ -2,8 +2,11 @@
 
 from engine.adaptation.chain import MetaGradient, follow, meta_gradient, probe
 from engine.adaptation.gradient import GradientRule
+from engine.adaptation.matching import MatchingRule
 from engine.adaptation.nearest import NearestRule
+from engine.adaptation.prototypes import PrototypesRule
 from engine.adaptation.rule import Rule, Setting, State
+from engine.adaptation.siamese import SiameseRule
 
 __all__ = ["MetaGradient", "Rule", "Setting", "State", "build_rule", "follow", "meta_gradient", "probe"]
 
@@ -12,6 +15,9 @@ RULES: dict[str, type[Rule]] = {
     "none": GradientRule,
     "gradient": GradientRule,
     "nearest": NearestRule,
+    "prototypes": PrototypesRule,
+    "matching": MatchingRule,
+    "siamese": SiameseRule,
 }
 
 

@@ -27,6 +27,13 @@ def random_head(index: Tensor, outputs: int, size: int, like: Tensor) -> Paramet
     return {WEIGHT: weight.to(like.device, like.dtype), BIAS: like.new_zeros(len(index), outputs)}
 
 
+def class_means(features: Tensor, labels: Tensor, outputs: int) -> Tensor:
+    """The mean feature of each class: `[T, O, D]` from `features [T, S, D]` and `labels [T, S]`."""
+    membership = functional.one_hot(labels, outputs).to(features.dtype)
+    counts = membership.sum(1).clamp(min=1).unsqueeze(-1)
+    return membership.transpose(1, 2) @ features / counts
+
+
 def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
     """The linear layer whose logits are minus the squared distances to the class means μ, up to a constant of
     the query: weight 2μ, bias −|μ|² (Snell 2017, equation 8).
@@ -35,9 +42,7 @@ def mean_head(features: Tensor, labels: Tensor, outputs: int) -> Parameters:
         features: `[T, S, D]` of the support set.
         labels: `[T, S]`.
     """
-    membership = functional.one_hot(labels, outputs).to(features.dtype)
-    counts = membership.sum(1).clamp(min=1).unsqueeze(-1)
-    means = membership.transpose(1, 2) @ features / counts
+    means = class_means(features, labels, outputs)
     return {WEIGHT: 2 * means, BIAS: -means.square().sum(-1)}
 
 

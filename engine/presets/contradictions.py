@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from engine.presets.contradiction import Contradiction
 from engine.presets.inner_loop_contradictions import inner_loop_contradictions
+from engine.presets.metric_contradictions import METRIC_RULES, metric_contradictions
 from engine.presets.names import moves_head, parameter_names, unfitting_pattern
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.schema import Adaptation, AnnealedOrder, ImageTask, PartialAdaptation, SineTask, Spec
@@ -28,6 +29,7 @@ def contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _training(spec)
     yield from _outer(spec)
     yield from inner_loop_contradictions(spec)
+    yield from metric_contradictions(spec)
     if spec.outer.rule != "none":
         partial = spec.training.validation.adaptation
         yield from _partial(partial, "training.validation.adaptation")
@@ -192,11 +194,10 @@ def _use(
         )
 
     sine = isinstance(spec.task, SineTask)
-    if adaptation.rule == "nearest":
+    if adaptation.rule in METRIC_RULES:
         if sine:
-            yield Contradiction(
-                f"rule nearest in {phase} compares classes; a sine task has none", keys("rule")
-            )
+            reason = f"rule {adaptation.rule} in {phase} compares classes; a sine task has none"
+            yield Contradiction(reason, keys("rule"))
         return
     for problem in _head_start(spec, adaptation, phase):
         yield Contradiction(problem, keys("head", "rule"))

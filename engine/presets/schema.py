@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "folder"]
+RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
 Statistics = Literal["query", "support", "one", "running"]
 Positive = Annotated[int, Field(ge=1)]
@@ -115,7 +116,7 @@ class MultiStep(Section):
 class Adaptation(Section):
     """How the model learns one task from its support set."""
 
-    rule: Literal["none", "gradient", "nearest"] = "gradient"
+    rule: RuleName = "gradient"
     steps: Count = Field(1, description="inner steps")
     update: Literal["sgd", "momentum", "adam"] = Field("sgd", description="how an inner step moves")
     momentum: Decay = Field(0.9, description="`update: momentum`: how much of the last move goes on")
@@ -163,12 +164,24 @@ class Adaptation(Section):
     constant_memory: bool = Field(
         False, description="keep one step's tape at a time: less memory, one more forward pass a step"
     )
+    distance: Literal["euclidean", "cosine"] = Field(
+        "euclidean", description="rules prototypes and nearest: what is close; matching is by cosine always"
+    )
+    sharpness: PositiveRate = Field(
+        1.0, description="rule matching: what cosine similarities are multiplied by before their softmax"
+    )
+    full_context: bool = Field(
+        False, description="rule matching: examples are embedded in the light of the whole support set"
+    )
+    context_steps: Positive = Field(
+        5, description="`full_context`: how often a query's embedding reads the support set"
+    )
 
 
 class PartialAdaptation(Section):
     """Adaptation keys laid over `adaptation` at test time; what is not given stays."""
 
-    rule: Literal["none", "gradient", "nearest"] | None = None
+    rule: RuleName | None = None
     steps: Count | None = None
     update: Literal["sgd", "momentum", "adam"] | None = None
     momentum: Decay | None = None
@@ -185,6 +198,8 @@ class PartialAdaptation(Section):
     new_head: Literal["zero", "random"] | None = None
     loss_reduction: Literal["mean", "sum"] | None = None
     constant_memory: bool | None = None
+    distance: Literal["euclidean", "cosine"] | None = None
+    sharpness: PositiveRate | None = None
 
 
 class Drops(Section):

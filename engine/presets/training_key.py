@@ -13,6 +13,11 @@ NUMERICS_VERSION = 3
 """Raised whenever the engine's numbers change, so that no training from before is reused."""
 
 _MODEL_KEYS = {"conv4": ("filters", "pooling", "features", "norm"), "mlp": ("hidden", "norm"), "pixels": ()}
+_RULE_KEYS = {
+    "nearest": ("distance",),
+    "prototypes": ("distance",),
+    "matching": ("sharpness", "full_context"),
+}
 _DATA_KEYS = ("dataset", "folder", "image_size", "channels")
 
 
@@ -94,7 +99,7 @@ def _joint(spec: Spec) -> dict[str, Any]:
 def _episodes(spec: Spec) -> dict[str, Any]:
     training, order = spec.training, spec.adaptation.order
     adaptation = _rule(spec.adaptation)
-    if spec.outer.rule == "meta-gradient":
+    if spec.outer.rule == "meta-gradient" and spec.adaptation.rule == "gradient":
         adaptation["order"] = order if isinstance(order, int) else order.model_dump(mode="json")
         adaptation |= _counted_losses(spec.adaptation)
     return {
@@ -125,7 +130,12 @@ def _validation(spec: Spec) -> dict[str, Any]:
 
 def _rule(adaptation: Adaptation) -> dict[str, Any]:
     """What an adaptation rule reads; memory switches change no number."""
-    return _gradient(adaptation) if adaptation.rule == "gradient" else {"rule": adaptation.rule}
+    if adaptation.rule == "gradient":
+        return _gradient(adaptation)
+    names = list(_RULE_KEYS.get(adaptation.rule, ()))
+    if adaptation.rule == "matching" and adaptation.full_context:
+        names.append("context_steps")
+    return {"rule": adaptation.rule} | {name: getattr(adaptation, name) for name in names}
 
 
 def _gradient(adaptation: Adaptation) -> dict[str, Any]:
