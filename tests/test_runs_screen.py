@@ -100,7 +100,7 @@ def test_what_is_impossible_is_greyed(tmp_path: Path, live: Callable[..., Run]) 
         await pilot.press("home")
         assert enabled(app, *actions) == ["remove", "fork", "log", "replay", "open"]
         await pilot.press("down")
-        assert enabled(app, *actions) == ["resume", "remove", "fork", "log", "open"]
+        assert enabled(app, *actions) == ["stop", "resume", "remove", "fork", "log", "open"]
         await pilot.press("down")
         assert enabled(app, *actions) == ["pause", "stop", "fork", "log", "open"]
 
@@ -132,6 +132,17 @@ def test_stop_and_pause_reach_the_worker_and_are_told(tmp_path: Path, live: Call
     in_app(tmp_path, act)
 
 
+def test_a_paused_run_can_be_stopped(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="paused", step=10)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("x")
+        await until(pilot, lambda: read_status(run).state == "stopped")
+        await until(pilot, lambda: app.told == [f"{run.id}: stopped"])
+
+    in_app(tmp_path, act)
+
+
 def test_resume_starts_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_fake_worker(monkeypatch, 3, 0.0)
     run = make_run(tmp_path, state="paused", step=1)
@@ -154,11 +165,16 @@ def test_several_are_marked_removed_and_put_back(tmp_path: Path) -> None:
         await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
         app.picture()
         await pilot.pause()
+        third = app.runs.current.id if app.runs.current else ""
         await pilot.press("d")
         await until(pilot, lambda: len(list_runs(tmp_path)) == 1)
         await until(pilot, lambda: len(app.told) == 2)
         await pilot.press("u")
         await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
+        app.picture()
+        await until(pilot, lambda: len(app.runs.table.rows) == 2)
+        # The one that was put back is where the cursor goes.
+        assert app.runs.current is not None and app.runs.current.id == third
         await pilot.press("u")
         await until(pilot, lambda: len(list_runs(tmp_path)) == 4)
         await until(pilot, lambda: len(app.told) == 4)

@@ -1,5 +1,7 @@
 """The question that a fork begins with: what is changed, and the new run's name."""
 
+from pathlib import Path
+
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
@@ -27,8 +29,10 @@ class AskFork(AskText):
     AskFork #name { margin: 0 0 1 0; }
     """
 
-    def __init__(self, run: Summary) -> None:
-        super().__init__(f"Fork {run_label(run)}", HINT, lambda text: requests.what_changes(run.run, text))
+    def __init__(self, run: Summary, data_dir: Path) -> None:
+        super().__init__(
+            f"Fork {run_label(run)}", HINT, lambda text: requests.what_changes(run.run, text, data_dir)
+        )
         self._forked = run
         self._derived = derived_name(run, "")
         self.name_given: str | None = None

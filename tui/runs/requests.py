@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.runs import Run, ask, fork_run, remove, resume_run, undo_remove
+from engine.runs import Run, ask, fork_run, read_status, remove, resume_run, undo_remove
+from engine.runs.processes import stop_paused
 
 Request = Callable[[Run], str]
 
@@ -30,8 +31,8 @@ def for_each(runs: Sequence[Run], request: Request, done: str) -> str:
 
 
 def stop(runs: Sequence[Run]) -> str:
-    """Asks runs to write a checkpoint and end."""
-    return for_each(runs, lambda run: _asked(run, "stop"), "asked to stop")
+    """Asks runs to write a checkpoint and end; one that is paused is stopped from then on."""
+    return for_each(runs, _stopped, "asked to stop")
 
 
 def pause(runs: Sequence[Run]) -> str:
@@ -104,12 +105,28 @@ def overrides_in(text: str) -> list[str]:
         raise RequestError(f"a quotation mark is not closed: {text}") from fault
 
 
-def what_changes(run: Run, text: str) -> str:
-    """What forking with these texts would change, a line each. Raises RequestError for what is wrong."""
-    changed = changes_of(run, overrides_in(text))
+def what_changes(run: Run, text: str, data_dir: Path) -> str:
+    """What forking with these texts would change, a line each. Raises RequestError for what is wrong, as
+    `fork_run` would."""
+    from engine.data import check_task_fits
+    from engine.devices import check_device
+    from engine.presets import load_spec
+
+    overrides = overrides_in(text)
+    changed = changes_of(run, overrides)
+    spec = load_spec(run.spec_path, overrides=overrides)
+    check_device(spec.device)
+    check_task_fits(spec, data_dir)
     if not changed:
         return "nothing is changed: the same training once more"
     return "\n".join(f"{path}  {before} → {after}" for path, before, after in changed)
+
+
+def _stopped(run: Run) -> str:
+    if read_status(run).state != "paused":
+        return _asked(run, "stop")
+    stop_paused(run)
+    return f"{run.id}: stopped"
 
 
 def _asked(run: Run, word: str) -> str:

@@ -155,7 +155,8 @@ def _cell(name: str, summary: Summary, asked: Collection[str], width: int, now: 
         case "seed":
             return "" if summary.seed is None else str(summary.seed)
         case "state":
-            return plain(state_told(summary, asked))
+            told = plain(state_told(summary, asked))
+            return told if cells(told) <= width else status.state
         case "bar":
             full = int((done or 0.0) * width)
             return "" if done is None or status.state == "queued" else FULL * full + EMPTY * (width - full)

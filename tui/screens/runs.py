@@ -16,7 +16,7 @@ from tui.keys import place
 from tui.output import plain
 from tui.runs import requests
 from tui.runs.families import nested
-from tui.runs.keys import KEYS
+from tui.runs.keys import KEYS, can_stop, is_possible
 from tui.runs.panel import RunPanel
 from tui.runs.rows import NESTED, ORDERS, filtered, ordered
 from tui.runs.table import RunTable
@@ -46,6 +46,8 @@ class RunsScreen(PlaceScreen):
         self.order = ORDERS[0]
         self.chosen: set[str] = set()
         self._removed: list[list[str]] = []
+        self._awaited: str | None = None
+        """A run that was put back: the cursor goes to it when it is seen."""
         self._possible: tuple[bool, ...] = ()
         self._rest: Timer | None = None
 
@@ -91,9 +93,16 @@ class RunsScreen(PlaceScreen):
         rows = ordered(filtered(snapshot, self.words), self.order)
         rows, depths = nested(rows) if self.order in NESTED else (rows, {})
         self.table.show(rows, snapshot.asked, frozenset(self.chosen), depths)
+        self._go_to_awaited()
         self._draw_heading(snapshot, len(rows))
         self._draw_panel()
         self._renew_keys()
+
+    def _go_to_awaited(self) -> None:
+        places = [place for place, run in enumerate(self.table.rows) if run.id == self._awaited]
+        if places:
+            self._awaited = None
+            self.table.go_to(places[0])
 
     def _draw_heading(self, snapshot: Snapshot, shown: int) -> None:
         total = len(snapshot.runs)
@@ -126,22 +135,7 @@ class RunsScreen(PlaceScreen):
         """None, greyed, for what the meant runs cannot do now."""
         if not self.query(RunTable):
             return True
-        runs = self.meant()
-        asked = self.workbench.snapshot.asked
-        match action:
-            case "pause":
-                return any(run.status.alive and not asked.get(run.id) for run in runs) or None
-            case "stop":
-                return any(run.status.alive and "stop" not in asked.get(run.id, ()) for run in runs) or None
-            case "resume":
-                return any(run.state in RESUMABLE for run in runs) or None
-            case "remove":
-                return any(not run.status.alive for run in runs) or None
-            case "open" | "fork" | "log" | "mark":
-                return self.current is not None or None
-            case "replay":
-                return (self.current is not None and self.current.status.step > 0) or None
-        return True
+        return is_possible(action, self.meant(), self.current, self.workbench.snapshot.asked) or None
 
     def _renew_keys(self) -> None:
         possible = tuple(self.check_action(key.action, ()) is True for key in KEYS)
@@ -174,8 +168,8 @@ class RunsScreen(PlaceScreen):
         self._ask(requests.pause, lambda run: run.status.alive)
 
     def action_stop(self) -> None:
-        """Asks the meant runs that are under way to stop."""
-        self._ask(requests.stop, lambda run: run.status.alive)
+        """Asks the meant runs that are under way to stop; paused ones are stopped from then on."""
+        self._ask(requests.stop, can_stop)
 
     def action_resume(self) -> None:
         """Resumes the meant runs that can be."""
@@ -194,6 +188,7 @@ class RunsScreen(PlaceScreen):
             self._removed.pop()
         batch = self._removed.pop() if self._removed else []
         runs_dir = self.workbench.runs_dir
+        self._awaited = batch[-1] if batch else None
         self.workbench.ask_off_loop(lambda: requests.put_back(runs_dir, batch))
 
     def _ask(self, request: Callable[[Sequence[Run]], str], fits: Callable[[Summary], bool]) -> None:
@@ -212,7 +207,7 @@ class RunsScreen(PlaceScreen):
             return
         from tui.runs.forking import AskFork
 
-        question = AskFork(run)
+        question = AskFork(run, self.workbench.data_dir)
 
         def begin(text: str | None) -> None:
             if text is not None:
