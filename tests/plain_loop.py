@@ -171,8 +171,9 @@ def image_tasks(
     packed = packed or packed_images({"train": [20] * 12, "validation": [20] * 8, "test": [20] * 8})
     tested = Shape(spec.task.ways, spec.task.shots, spec.task.queries)
     shapes = {"train": training_shape(spec), "validation": tested, "test": tested}
+    seeds, training = (spec.seed, spec.evaluation.seed), spec.training
     return ImageEpisodes(
-        packed, spec.task.rotations, shapes, spec.seed, spec.evaluation.seed, spec.training.tasks, CPU, dtype
+        packed, spec.task.rotations, shapes, *seeds, training.tasks, CPU, dtype, training.augment
     )
 
 

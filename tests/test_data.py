@@ -21,6 +21,7 @@ from PIL import Image
 
 from engine import data
 from engine.data.decoding import decode
+from engine.errors import RequestError
 
 REAL = os.environ.get("KSHOT_DATA")
 
@@ -191,6 +192,38 @@ def test_folders_and_archives_hold_the_same(tmp_path: Path) -> None:
     for packed in results:
         assert packed.split_hash == unpacked.split_hash
         assert packed.images_hash == unpacked.images_hash
+
+
+def test_fc100_divides_cifar_s_classes_by_superclass(tmp_path: Path) -> None:
+    """Files as CIFAR-FS divides them; of its superclasses each lies in one part of FC100 as a whole."""
+    lists = Path(__file__).parents[1] / "engine/data/splits"
+    lines = (lists / "cifar-fs-bertinetto.txt").read_text().splitlines()
+    listed = [line.split() for line in lines if not line.startswith("#")]
+    for part, file in (("train", "train"), ("validation", "val"), ("test", "test")):
+        names = [name for where, name in listed if where == part]
+        write_zip(
+            tmp_path / f"cifar_fs/{file}.zip",
+            [(f"{file}/{name}/{n}.png", photograph(n, 32, 32)) for name in names for n in (0, 1)],
+        )
+    packed = data.load_images(image_task("fc100"), tmp_path)
+    parts = {part: set(packed.parts[part].names) for part in data.PARTS}
+    assert [len(packed.parts[part].names) for part in data.PARTS] == [60, 20, 20]
+    assert set.union(*parts.values()) == {name for _, name in listed}
+    for superclass, part in (
+        ("beaver dolphin otter seal whale", "test"),  # aquatic mammals
+        ("baby boy girl man woman", "test"),  # people
+        ("bear leopard lion tiger wolf", "validation"),  # large carnivores
+        ("maple_tree oak_tree palm_tree pine_tree willow_tree", "train"),  # trees
+        ("bicycle bus motorcycle pickup_truck train", "train"),  # vehicles 1
+    ):
+        assert set(superclass.split()) <= parts[part]
+    assert packed.split == "oreshkin"
+    (tmp_path / "cifar_fs/val.zip").unlink()
+    write_zip(tmp_path / "cifar_fs/val.zip", [("val/bear/0.png", photograph(1, 32, 32))])
+    with pytest.raises(RequestError, match=r"fc100 is not whole: .* is missing"):
+        data.class_counts(image_task("fc100"), tmp_path)
+    absent = data.inspect(image_task("fc100"), tmp_path / "none")
+    assert "kshot data fetch cifar-fs" in absent.detail
 
 
 def test_torchvision_s_folder_is_found(omniglot: Path, tmp_path: Path) -> None:

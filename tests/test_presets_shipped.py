@@ -42,7 +42,7 @@ def test_the_names_that_the_contracts_give() -> None:
         for n in (5, 20)
         for k in (1, 5)
     }
-    images |= {f"cifar-fs-5way-{k}shot" for k in (1, 5)}
+    images |= {f"{data}-5way-{k}shot" for data in ("cifar-fs", "fc100") for k in (1, 5)}
     waves = {
         f"{family}-{k}shot"
         for family in ("sine", "sine-full", "sine-frequency", "sine-li")

@@ -17,6 +17,7 @@ from engine.tasks.draws import bits, integers, normal, stream_key, uniform
 from engine.tasks.images import ImageEpisodes
 from engine.tasks.sine import Sine
 from engine.tasks.stream import TrainingStream
+from engine.tasks.warps import warped
 
 PARTS = ("train", "validation", "test")
 SIZES = {"train": [9, 12, 7, 10, 8, 9, 14], "validation": [8] * 6, "test": [11, 7, 9, 8, 12, 10]}
@@ -189,7 +190,8 @@ def distributions(**seeds: int) -> list[TaskDistribution]:
     finite = {"tasks": 4}
     turned = [images(rotations=r, **seeds) for r in ("none", "drawn", "classes")]
     waves = [sine(**seeds), sine(finite, **seeds)]
-    return [*turned, images(finite, rotations="drawn", **seeds), *waves]
+    warped = images({"augment": "affine"}, rotations="drawn", **seeds)
+    return [*turned, images(finite, rotations="drawn", **seeds), warped, *waves]
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -358,6 +360,55 @@ def test_joint_examples_are_drawn_evenly_over_images(rotations: str) -> None:
     assert len(cells) == total * turns
     assert abs(chi_square(cells, 20000 / total / turns)) < 4.5
     assert same_examples(tasks.examples(torch.tensor([70, 11])), x[:, [70, 11]], y[:, [70, 11]])
+
+
+def test_warps_move_an_image_as_their_numbers_say() -> None:
+    """A blob's middle goes where turn, shear, stretch and shift take it; no numbers, no change."""
+    places = torch.arange(61, dtype=torch.float64)
+    middle = torch.tensor([12.0, -8.0], dtype=torch.float64)  # to the right of the middle, above it
+    squares = (places - 30 - middle[0]).square() + (places - 30 - middle[1]).square().unsqueeze(-1)
+    blob = torch.exp(-squares / 18).reshape(1, 1, 61, 61)
+    half = torch.full((1, 6), 0.5, dtype=torch.float64)
+    assert close(warped(blob, half), blob, 1e-12)
+    for seed in range(5):
+        fraction = uniform(stream_key("blob", seed), torch.arange(1), 6)
+        turn, shear, wide, high, right, down = (2 * fraction[0] - 1).tolist()
+        c, s = math.cos(math.pi / 18 * turn), math.sin(math.pi / 18 * turn)
+        stretch = torch.diag(torch.tensor([math.exp(0.1 * wide), math.exp(0.1 * high)]).double())
+        sheared = torch.tensor([[1, 0.1 * shear], [0, 1]]).double()
+        back = torch.tensor([[c, -s], [s, c]]).double() @ sheared @ stretch
+        # A point p of the warped image shows the original at back · p + shift (5 % of 61 pixels at most).
+        shift = torch.tensor([right, down]).double() * 0.05 * 61
+        expected = torch.linalg.solve(back, middle - shift)
+        found = warped(blob, fraction)[0, 0]
+        weights = found / found.sum()
+        centre = torch.stack([(weights.sum(0) * (places - 30)).sum(), (weights.sum(1) * (places - 30)).sum()])
+        assert float((centre - expected).abs().max()) < 0.05
+
+
+def test_augmentation_warps_images_of_training_alone_each_its_own_way() -> None:
+    packed = packed_images({"train": [6] * 6, "validation": [6] * 6, "test": [6] * 6}, size=8)
+    task = {"dataset": "glyphs", "ways": 4, "shots": 2, "queries": 2}
+    plain, warps = (
+        image_tasks(spec_of(task, {"augment": augment}), packed) for augment in ("none", "affine")
+    )
+    for part in ("validation", "test"):
+        assert same(plain.episodes(part, torch.arange(4)), warps.episodes(part, torch.arange(4)))
+    one, other = (tasks.episodes("train", torch.arange(4)) for tasks in (plain, warps))
+    assert torch.equal(one.detail, other.detail)
+    assert torch.equal(one.query_y, other.query_y)
+    fraction = warps._warps("train", "warps", torch.arange(4), (4, 4))
+    assert fraction is not None
+    assert len(set(fraction.flatten().tolist())) == fraction.numel()
+    assert close(other.support_x, warped(one.support_x, fraction[:, :, :2].flatten(1, 2)), 1e-12)
+    assert close(other.query_x, warped(one.query_x, fraction[:, :, 2:].flatten(1, 2)), 1e-12)
+    index = torch.arange(30)
+    (x, y), (moved, labels) = plain.examples(index)[:2], warps.examples(index)[:2]
+    fraction = warps._warps("train", "joint warps", index, ())
+    assert torch.equal(y, labels)
+    assert fraction is not None
+    assert close(moved[0], warped(x[0], fraction), 1e-12)
+    assert same_examples(warps.examples(torch.tensor([7, 3])), moved[:, [7, 3]], y[:, [7, 3]])
 
 
 def same_examples(found: tuple, x: Tensor, y: Tensor) -> bool:

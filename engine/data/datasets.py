@@ -95,6 +95,20 @@ DATASETS: dict[str, Dataset] = {
             groups=_PART_GROUPS,
         ),
         Dataset(
+            name="fc100",
+            summary="CIFAR-100's photographs, superclasses held back for testing (Oreshkin et al. 2018)",
+            image_size=32,
+            channels=3,
+            source_size=32,
+            images_per_class=600,
+            splits=("oreshkin",),
+            licence="none stated by its authors; cite Krizhevsky 2009",
+            # CIFAR-FS has the same images: only the split differs.
+            how="kshot data fetch cifar-fs",
+            folders=("cifar-fs", "cifar_fs", "fc100"),
+            groups=_PART_GROUPS,
+        ),
+        Dataset(
             name="folder",
             summary="your own images: train, val and test (folders or zips), in each a folder a class",
             image_size=None,

@@ -37,7 +37,8 @@ def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = N
     a failed download or a data folder that cannot be written.
     """
     dataset = dataset_named(name)
-    steps = {"omniglot": (15.8e6, _place_omniglot), "cifar-fs": (169e6, _place_cifar)}
+    cifar = (169e6, _place_cifar)
+    steps = {"omniglot": (15.8e6, _place_omniglot), "cifar-fs": cifar, "fc100": cifar}
     if name not in steps:
         raise RequestError(f"{name} cannot be fetched: {dataset.how}")
     folder = data_folder() if data_dir is None else data_dir

@@ -14,6 +14,11 @@ _LISTS = Path(__file__).parent / "splits"
 _FINN = (1100, 100, 423)
 _ALPHABETS_FOR_VALIDATION = 5
 _GLYPHS = (1100, 100, 400)
+_PUBLISHED = {
+    "miniimagenet": "miniimagenet-ravi.txt",
+    "cifar-fs": "cifar-fs-bertinetto.txt",
+    "fc100": "fc100-oreshkin.txt",
+}
 
 
 def divide(dataset: str, split: str, classes: Classes) -> Parts:
@@ -24,6 +29,7 @@ def divide(dataset: str, split: str, classes: Classes) -> Parts:
     - omniglot `vinyals`: the published lists (Vinyals 2016).
     - omniglot `original`: background / evaluation (Lake 2015); of background's alphabets by the SHA-256 of
       their names the first five are for validation.
+    - fc100 `oreshkin`: the published list; 60 / 20 / 20 classes, wherever the files lie (Oreshkin 2018).
     - glyphs `standard`: the first 1,100, the next 100, the last 400.
     - all others: as the files are divided.
 
@@ -34,18 +40,35 @@ def divide(dataset: str, split: str, classes: Classes) -> Parts:
     keys = [tuple((group, name) for name in sorted(names)) for group, names in classes.items()]
     if dataset == "glyphs":
         return _cut(list(keys[0]), _GLYPHS)
+    if dataset == "fc100":
+        return _listed("fc100", [key for group in keys for key in group])
     return dict(zip(("train", "validation", "test"), keys, strict=True))
 
 
 def published_classes(dataset: str) -> dict[str, frozenset[str]] | None:
-    """Class names of each part as the split's authors list them (miniimagenet, cifar-fs); None for others."""
-    file = {"miniimagenet": "miniimagenet-ravi.txt", "cifar-fs": "cifar-fs-bertinetto.txt"}.get(dataset)
+    """Class names of each part as the split's authors list them; None for data sets without such a list."""
+    file = _PUBLISHED.get(dataset)
     if file is None:
         return None
     listed: dict[str, set[str]] = {}
     for part, name in _lines(file):
         listed.setdefault(part, set()).add(name)
     return {part: frozenset(names) for part, names in listed.items()}
+
+
+def _listed(dataset: str, keys: list[ClassKey]) -> Parts:
+    """The classes of each part by the published list, whichever archive or folder each lies in."""
+    published = published_classes(dataset) or {}
+    named = frozenset().union(*published.values())
+    there = [name for _, name in keys]
+    missing = sorted(named - set(there))
+    if missing or len(there) != len(set(there)):
+        what = f"{missing[0]} is missing" if missing else "a class lies in more than one archive"
+        raise RequestError(f"{dataset} is not whole: {what} (kshot data check {dataset})")
+    return {
+        part: tuple(sorted(key for key in keys if key[1] in published[part]))
+        for part in ("train", "validation", "test")
+    }
 
 
 def _omniglot(split: str, classes: Classes) -> Parts:

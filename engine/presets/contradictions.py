@@ -54,6 +54,8 @@ def _task(spec: Spec) -> Iterator[Contradiction]:
                 yield Contradiction(f"{key} must rise from low to high, found [{low:g}, {high:g}]", (key,))
         if spec.training.ways is not None:
             yield Contradiction("training.ways: a sine task has no classes", ("training.ways",))
+        if spec.training.augment != "none":
+            yield Contradiction("training.augment warps images; a sine task has none", ("training.augment",))
         return
     if task.dataset == "folder" and not task.folder:
         yield Contradiction("task.dataset folder needs task.folder: which folder", ("task.dataset",))

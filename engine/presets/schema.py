@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "folder"]
+ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "fc100", "folder"]
 RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
 Statistics = Literal["query", "support", "one", "running"]
@@ -255,6 +255,11 @@ class Training(Section):
     shots: Positive | None = Field(None, description="none: task.shots")
     queries: Positive | None = Field(None, description="none: task.queries")
     tasks: Positive | None = Field(None, description="size of a finite set of training tasks; none: endless")
+    augment: Literal["none", "affine"] = Field(
+        "none",
+        description="images of training: `affine` turns, shears, scales and shifts each a little, whatever "
+        "the algorithm",
+    )
     tasks_at_once: Positive | None = Field(
         None,
         description="tasks of a meta-batch worked on at once; none: as keeps a layer below 256 MB",

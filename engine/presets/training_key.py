@@ -56,6 +56,8 @@ def _data(spec: Spec) -> dict[str, Any]:
     else:
         names = ("dataset", "amplitude", "phase", "frequency", "shift", "support_x", "query_x")
     reads = {name: getattr(task, name) for name in names}
+    if spec.training.augment != "none" and spec.outer.rule != "none":
+        reads["augment"] = spec.training.augment
     if isinstance(task, SineTask) and task.oracle:
         reads["oracle"] = True
     if task.dataset == "glyphs":

@@ -43,5 +43,6 @@ def build_tasks(
     if isinstance(task, ImageTask):
         tested = tested_shape(task)
         shapes: dict[Part, Shape] = {"train": training, "validation": tested, "test": tested}
-        return ImageEpisodes(_packed(_images_of(task), data_folder), task.rotations, shapes, *common)
+        augment = spec.training.augment
+        return ImageEpisodes(_packed(_images_of(task), data_folder), task.rotations, shapes, *common, augment)
     return Sine(task, training, *common)

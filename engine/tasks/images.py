@@ -1,6 +1,7 @@
 """Image episodes drawn on the device by index gather from one `uint8` tensor: no loader, no loop over
 tasks."""
 
+from math import prod
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.data import PackedImages
 from engine.presets.shapes import Shape
 from engine.tasks.draws import bits, integers, stream_key, uniform
 from engine.tasks.episodes import Episodes, Examples, Part
+from engine.tasks.warps import NUMBERS, warped
 
 TURNS = 4
 
@@ -48,12 +50,13 @@ class ImageEpisodes:
         tasks: int | None,
         device: torch.device,
         dtype: torch.dtype,
+        augment: str = "none",
     ) -> None:
         self.images = torch.from_numpy(np.array(packed.images)).to(device)
         self.input_shape: tuple[int, ...] = tuple(self.images.shape[1:])
         self.packed = packed
         self.rotations, self.shapes, self.tasks = rotations, shapes, tasks
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.augment = device, dtype, augment
         self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
         self.tables = {
             part: ClassTable(
@@ -92,10 +95,14 @@ class ImageEpisodes:
             turn = integers(self._key(part, "turns"), identity, ways, TURNS)
         chosen = self._drawings(part, table, index, classes, shots + queries)
         labels = torch.arange(ways, device=self.device).expand(len(index), ways).unsqueeze(-1)
+        warps = self._warps(part, "warps", index, (ways, shots + queries))
         sides = []
-        for side in (chosen[..., :shots], chosen[..., shots:]):
-            turns = turn.unsqueeze(-1).expand_as(side)
-            sides += [self._pictures(side.flatten(1), turns.flatten(1)), labels.expand_as(side).flatten(1)]
+        for side in (slice(None, shots), slice(shots, None)):
+            these = chosen[..., side]
+            turns = turn.unsqueeze(-1).expand_as(these)
+            warp = None if warps is None else warps[..., side, :].flatten(1, 2)
+            sides.append(self._pictures(these.flatten(1), turns.flatten(1), warp))
+            sides.append(labels.expand_as(these).flatten(1))
         detail = drawn if self.turns > 1 else classes * TURNS + turn
         return Episodes(sides[0], sides[1], sides[2], sides[3], index, identity, detail)
 
@@ -107,14 +114,24 @@ class ImageEpisodes:
         order = order.masked_fill(beyond, torch.iinfo(torch.int64).min)
         return table.offsets[classes].unsqueeze(-1) + _largest(order, count)
 
-    def _pictures(self, positions: Tensor, turns: Tensor) -> Tensor:
-        """The images `[..., C, H, W]` at `positions [...]`, each turned by its number of quarter turns."""
+    def _warps(self, part: str, purpose: str, index: Tensor, places: tuple[int, ...]) -> Tensor | None:
+        """What each training image `[T, *places]` is warped by; none where none is."""
+        if self.augment == "none" or part != "train":
+            return None
+        return uniform(self._key(part, purpose), index, prod(places) * NUMBERS).unflatten(
+            -1, (*places, NUMBERS)
+        )
+
+    def _pictures(self, positions: Tensor, turns: Tensor, warps: Tensor | None = None) -> Tensor:
+        """The images `[..., C, H, W]` at `positions [...]`, each turned by its number of quarter turns, then
+        warped by `warps [..., 6]`."""
         pictures = self.images[positions]
         if self.rotations != "none":
             where = turns[..., None, None, None]
             turned = [torch.rot90(pictures, turn, (-2, -1)) * (where == turn) for turn in range(TURNS)]
             pictures = torch.stack(turned).sum(0, dtype=torch.uint8)
-        return pictures.to(self.dtype) / 255
+        found = pictures.to(self.dtype) / 255
+        return found if warps is None else warped(found, warps)
 
     def examples(self, index: Tensor) -> Examples:
         """Single images `[1, B, C, H, W]` of all training classes for joint training, drawn evenly over
@@ -127,4 +144,5 @@ class ImageEpisodes:
         positions = table.offsets[classes] + place - (last - table.counts)[classes]
         turn = integers(self._key("train", "joint turns"), index, 1, self.joint_turns).squeeze(-1)
         labels = classes * self.joint_turns + turn
-        return Examples(self._pictures(positions, turn).unsqueeze(0), labels.unsqueeze(0))
+        warps = self._warps("train", "joint warps", index, ())
+        return Examples(self._pictures(positions, turn, warps).unsqueeze(0), labels.unsqueeze(0))
