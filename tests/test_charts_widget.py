@@ -1,7 +1,8 @@
 """The chart widget: its keys, what it says, what it copies, and that only changed cells are drawn again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ from textual.color import Color
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from tui.charts import rendering
 from tui.charts.series import Series
 from tui.themes import THEMES
-from tui.widgets.chart import CHART_KEYS, Chart, Tile
+from tui.widgets.chart import CHART_KEYS, Chart
 
 
 class Bench(App[None]):
@@ -47,7 +49,7 @@ def check(
 
 
 def screen(chart: Chart) -> list[str]:
-    return [chart.strip(row).text for row in range(chart.size.height)]
+    return [chart.render_line(row).text for row in range(chart.size.height)]
 
 
 def curve(count: int = 1000, name: str = "maml", **more: object) -> Series:
@@ -179,11 +181,11 @@ def test_only_changed_cells_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> No
         chart.show([curve(500)], whole=(0, 1000))
         await pilot.pause()
 
-        def note_regions(tile: Tile, *regions: Region, **_: object) -> Tile:
-            refreshed.extend(regions or [tile.size.region])
-            return tile
+        def note_regions(chart: Chart, *regions: Region, **_: object) -> Chart:
+            refreshed.extend(regions or [chart.size.region])
+            return chart
 
-        monkeypatch.setattr(Tile, "refresh", note_regions)
+        monkeypatch.setattr(Chart, "refresh", note_regions)
         chart.show([curve(500)], whole=(0, 1000))
         assert refreshed == []
         before = screen(chart)
@@ -195,26 +197,13 @@ def test_only_changed_cells_are_refreshed(monkeypatch: pytest.MonkeyPatch) -> No
     check(steps)
 
 
-def test_the_tiles_together_show_every_cell() -> None:
-    async def steps(pilot: Pilot[None], chart: Chart) -> None:
-        chart.show([curve(), curve(name="fomaml", shape="▲")], "0.17")
-        await pilot.pause()
-        tiles = list(chart.query(Tile))
-        assert sum(tile.size.width for tile in tiles) == chart.size.width
-        for row in range(chart.size.height):
-            assert "".join(tile.render_line(row).text for tile in tiles) == chart.strip(row).text
-
-    for width in (80, 121, 200, 9):
-        check(steps, size=(width, 24))
-
-
 def test_any_size_is_filled() -> None:
     async def steps(pilot: Pilot[None], chart: Chart) -> None:
         chart.show([curve(), curve(name="a name [bold]with markup[/] and 宽 characters")], "a remark")
         for width, height in ((1, 1), (2, 3), (5, 2), (20, 5), (24, 4), (80, 24), (200, 60)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
-            assert all(chart.strip(row).cell_length == width for row in range(height))
+            assert all(chart.render_line(row).cell_length == width for row in range(height))
         assert "[bold]" in screen(chart)[0]
 
     check(steps)
@@ -225,7 +214,7 @@ def test_colours_come_from_the_theme_and_follow_it() -> None:
         return {
             segment.style.color.triplet.hex
             for row in range(1, chart.size.height - 1)
-            for segment in chart.strip(row)
+            for segment in chart.render_line(row)
             if any("\u2800" <= character <= "\u28ff" for character in segment.text)
             and segment.style is not None
             and segment.style.color is not None
@@ -265,3 +254,57 @@ def test_every_key_is_in_the_table_with_its_words() -> None:
     keys = {name for key in CHART_KEYS for name in key.keys.split(",")}
     assert {"l", "z", "m", "plus", "minus", "left", "right", "0"} <= keys
     assert all(key.label and key.help for key in CHART_KEYS)
+
+
+def test_the_axis_spans_the_training_or_what_is_there() -> None:
+    async def steps(pilot: Pilot[None], chart: Chart) -> None:
+        chart.show([curve(500)], whole=(0, 20_000))
+        assert "15,000" in ticks_below(chart) and chart.check_action("fit", ()) is True
+        whole = screen(chart)
+        await pilot.press("f")
+        assert "400" in ticks_below(chart) and "15,000" not in ticks_below(chart)
+        await pilot.press("f")
+        assert screen(chart) == whole
+        chart.show([curve(500)])
+        assert chart.check_action("fit", ()) is None
+
+    check(steps)
+
+
+def test_what_is_shown_already_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[int]] = []
+    draw = rendering.chart
+
+    def note_drawing(curves: Sequence[Series], *rest: Any) -> rendering.Grid:
+        drawn.append([len(one.x) for one in curves])
+        return draw(curves, *rest)
+
+    async def steps(pilot: Pilot[None], chart: Chart) -> None:
+        monkeypatch.setattr(rendering, "chart", note_drawing)
+        chart.show([curve(500)], "a note", whole=(0, 1000))
+        chart.show([curve(500)], "a note", whole=(0, 1000))
+        assert len(drawn) == 1
+        chart.show([curve(501)], "a note", whole=(0, 1000))
+        chart.show([curve(501)], "another note", whole=(0, 1000))
+        chart.show([curve(501)], "another note", whole=(0, 2000))
+        assert len(drawn) == 4
+
+    check(steps)
+
+
+def test_a_million_points_are_drawn_from_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    draw = rendering.chart
+
+    def note_drawing(curves: Sequence[Series], *rest: Any) -> rendering.Grid:
+        drawn.append(sum(len(one.x) for one in curves))
+        return draw(curves, *rest)
+
+    async def steps(pilot: Pilot[None], chart: Chart) -> None:
+        monkeypatch.setattr(rendering, "chart", note_drawing)
+        chart.show([curve(1_000_000)])
+        for key in "zl0":
+            await pilot.press(key)
+        assert len(drawn) == 4 and max(drawn) < 70_000
+
+    check(steps, smoothable=True)

@@ -16,12 +16,13 @@ FAINT = (0x44, 0x44, 0x44)
 
 
 def fan(history: History, summary: Summary) -> list[Series]:
-    """Support loss against inner steps of the last recorded iterations, older ones fainter; none where there
-    are no inner steps."""
+    """Support loss against inner steps of the last record and of some before it, older ones fainter; none
+    where there are no inner steps."""
     losses = history.support_loss
     if losses.ndim != 2 or losses.shape[1] < 2 or not len(losses):
         return []
-    losses, iterations = losses[-FAN:], history.train_step[-FAN:]
+    chosen = fan_rows(len(losses))
+    losses, iterations = losses[chosen], history.train_step[chosen]
     steps = np.arange(losses.shape[1], dtype=np.float64)
     mark, last = mark_of(summary.algorithm), len(losses) - 1
     curves = []
@@ -31,6 +32,18 @@ def fan(history: History, summary: Summary) -> list[Series]:
         shape = mark.shape if index == last else ""
         curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape))
     return curves
+
+
+def fan_rows(count: int) -> list[int]:
+    """Which of so many records the fan shows: the last, and every 2^n-th of those before.
+
+    Their distance is about a 64th of all, so that the fan shows how the inner loop changed, and only its last
+    curve moves with each record.
+    """
+    stride = 2 ** max(0, int(np.log2(count / 32)))
+    last = count - 1
+    older = range((last - 1) // stride * stride, -1, -stride)
+    return [*reversed(older[: FAN - 1]), last]
 
 
 def fainter(colour: str, strength: float) -> str:

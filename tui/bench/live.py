@@ -17,7 +17,7 @@ from tui.bench.shown import row_names
 from tui.bench.waves import fit_curves
 from tui.charts.series import Series
 from tui.marks import mark_of
-from tui.output import plain
+from tui.output import cells, plain
 from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
@@ -36,10 +36,18 @@ class Panel(Static):
         """Shows the text; nothing at all for None."""
         if text == self.shown:
             return
-        self.shown = text
+        before, self.shown = self.shown, text
         self.display = text is not None
         if text is not None:
-            self.update(text)
+            width = self.content_size.width
+            # Laying out the screen anew costs more than all of a frame's drawing.
+            alike = before is not None and _fill(before, width) == _fill(text, width)
+            self.update(text, layout=not alike)
+
+
+def _fill(text: Text, width: int) -> list[str | None]:
+    """What tells a text's height at that width: its lines, those that fit whatever they say."""
+    return [None if cells(line) <= width else line for line in text.plain.split("\n")]
 
 
 class Preview:

@@ -57,13 +57,15 @@ def can_smooth(series: Series) -> bool:
 
 
 def running_mean(series: Series) -> Series:
-    """The curve of running means.
+    """The curve of running means."""
+    usable = np.where(np.abs(series.y) <= LARGEST, series.y, np.nan)
+    return replace(series, y=smoothed(usable, mean_memory(len(series.y))))
 
-    The memory is a 64th of the points, in powers of two, so that it changes seldom while points arrive.
-    """
-    count = len(series.y)
-    memory = 2.0 ** max(2, int(np.log2(count / 64)) if count > 64 else 0)
-    return replace(series, y=smoothed(np.where(np.abs(series.y) <= LARGEST, series.y, np.nan), memory))
+
+def mean_memory(count: int) -> float:
+    """How many points back a weight has fallen to 1/e: a 64th of them, in powers of two, so that it changes
+    seldom while points arrive."""
+    return 2.0 ** max(2, int(np.log2(count / 64)) if count > 64 else 0)
 
 
 def x_extent(curves: Iterable[Series]) -> Range | None:
@@ -266,4 +268,5 @@ def layers(curves: Sequence[Series], smooth: bool) -> Iterator[tuple[int, Series
         if smooth and can_smooth(curve):
             yield index, curve, True
     for index, curve in enumerate(curves):
-        yield index, running_mean(curve) if smooth and can_smooth(curve) else curve, False
+        mean = (curve.mean or running_mean(curve)) if smooth and can_smooth(curve) else curve
+        yield index, mean, False

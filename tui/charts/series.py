@@ -23,3 +23,5 @@ class Series:
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
     kind: Literal["line", "points"] = "line"
+    mean: "Series | None" = None
+    """The running mean to draw over it, where it is known beforehand."""

@@ -4,62 +4,29 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
-import numpy as np
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.color import Color, ColorParseError
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.charts import rendering
 from tui.charts.axes import Range, StickyRange, Window, whole_extent
+from tui.charts.curve import Curve, same_series
 from tui.charts.heading import TITLE, heading
-from tui.charts.plot import Frame, can_smooth, is_counted, ordered, x_extent, y_extent
+from tui.charts.plot import Frame, can_smooth, y_extent
 from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
 from tui.charts.table import as_table
 from tui.charts.ticks import Unit
-from tui.keys import Key, place
+from tui.keys import place
 from tui.output import plain
+from tui.widgets.chart_colours import style_of
+from tui.widgets.chart_keys import CHART_KEYS, GREYED
 
-CHART_KEYS = (
-    Key("l", "log", "Log scale", "log scale, or linear again", "no value is above zero"),
-    Key("z", "quarter", "Zoom", "the last quarter, following the newest point; or everything again"),
-    Key("plus,equals_sign", "zoom(2)", "Closer", "closer", in_footer=False),
-    Key("minus", "zoom(0.5)", "Farther", "farther", "everything is shown already", in_footer=False),
-    Key("left", "pan(-0.25)", "Earlier", "earlier, while zoomed", "zoom first (z)", in_footer=False),
-    Key(
-        "right",
-        "pan(0.25)",
-        "Later",
-        "later, while zoomed; at the end it follows",
-        "zoom first (z)",
-        in_footer=False,
-    ),
-    Key("0", "whole", "Everything", "everything again", "everything is shown already", in_footer=False),
-    Key("m", "smooth", "Smooth", "running mean over the raw curve, or raw only", "nothing here to smooth"),
-)
 _NOUNS: dict[Unit, str] = {"percent": "accuracy", "loss": "losses", "error": "errors", "number": "values"}
-_GREYED = (("log", 0), ("quarter", 0), ("zoom", 2), ("zoom", 0.5), ("pan", 0), ("whole", 0), ("smooth", 0))
-_TILES = 8
-
-
-class Tile(Widget):
-    """A vertical strip of the chart. Textual sends a changed row from its widget's left edge on; with strips
-    this is at most an eighth of the row."""
-
-    ALLOW_SELECT = False
-    DEFAULT_CSS = "Tile { width: 1fr; height: 100%; background: transparent; }"
-
-    def render_line(self, y: int) -> Strip:
-        chart = self.parent
-        assert isinstance(chart, Chart)
-        begin = self.virtual_region.x
-        return chart.strip(y).crop(begin, begin + self.size.width)
 
 
 class Chart(Widget, can_focus=True):
@@ -67,7 +34,7 @@ class Chart(Widget, can_focus=True):
 
     PLACE = "chart"
     ALLOW_SELECT = False
-    DEFAULT_CSS = "Chart { layout: horizontal; height: 1fr; overflow: hidden hidden; }"
+    DEFAULT_CSS = "Chart { height: 1fr; overflow: hidden hidden; }"
     BINDINGS: ClassVar[list[BindingType]] = place("chart", CHART_KEYS)
 
     def __init__(
@@ -87,7 +54,9 @@ class Chart(Widget, can_focus=True):
         self.title, self.unit, self.x_label = title, unit, x_label
         self.smoothable, self.empty = smoothable, empty or f"no {_NOUNS[unit]} recorded yet"
         self.log_scale, self.smooth, self.window = False, smoothable, Window()
-        self._series: tuple[Series, ...] = ()
+        self.fitted = False
+        """Whether the x axis ends at the data, not where the training will."""
+        self._curves: tuple[Curve, ...] = ()
         self._note = ""
         self._whole: Range | None = None
         self._sticky = StickyRange()
@@ -98,19 +67,22 @@ class Chart(Widget, can_focus=True):
         self._strips: dict[int, Strip] = {}
         self._possible: tuple[bool | None, ...] = ()
 
-    def compose(self) -> ComposeResult:
-        for _ in range(_TILES):
-            yield Tile()
-
     def show(self, series: Sequence[Series], note: str = "", *, whole: Range | None = None) -> None:
         """Draws these curves from now on; `note` is a short remark beside the title.
 
         `whole` is the x axis' extent where it is known beforehand, such as (0, iterations of the run).
         """
-        colours = [one.colour for one in self._series]
-        self._series = tuple(ordered(one) for one in series)
-        self._note, self._whole = plain(note), whole
-        recoloured = colours != [one.colour for one in self._series]
+        given, before = tuple(series), self._curves
+        remark = plain(note)
+        curves = tuple(
+            old if old is not None and new is not None and same_series(old.given, new) else Curve(new)
+            for old, new in zip_longest(before[: len(given)], given)
+            if new is not None
+        )
+        if curves == before and (remark, whole) == (self._note, self._whole):
+            return
+        self._curves, self._note, self._whole = curves, remark, whole
+        recoloured = [one.given.colour for one in before] != [one.given.colour for one in curves]
         if recoloured:
             self._styles_by_ink.clear()
         self._redraw(anew=recoloured)
@@ -118,24 +90,33 @@ class Chart(Widget, can_focus=True):
     def text_to_copy(self) -> str:
         """The values shown, as recorded, as tab-separated text; nothing while there is nothing."""
         frame = self._frame()
-        return "" if isinstance(frame, str) else as_table(self._series, frame.x, self.x_label)
+        series = [one.whole for one in self._curves]
+        return "" if isinstance(frame, str) else as_table(series, frame.x, self.x_label)
 
     # What is drawn
 
     def _frame(self) -> Frame | str:
         """The ranges to draw, or why there is nothing to draw."""
-        if not any(len(one.y) for one in self._series):
+        if not any(len(one.whole.y) for one in self._curves):
             return self.empty
-        data = x_extent(self._series)
+        data = self._extent()
         if data is None:
             return "no finite values so far"
-        x = self.window.range(whole_extent(data, self._whole), data)
-        y = y_extent(self._series, x, self.log_scale)
-        if y is None and self.log_scale and y_extent(self._series, x, False) is not None:
+        x = self.window.range(whole_extent(data, None if self.fitted else self._whole), data)
+        y = self._y_extent(x, self.log_scale)
+        if y is None and self.log_scale and self._y_extent(x, False) is not None:
             return "nothing above zero to show on a log scale (l: linear)"
         if y is None:
             return "nothing recorded in this part (0 shows everything)"
         return Frame(x, self._sticky.around(*y, self.unit, self.log_scale), self.log_scale)
+
+    def _extent(self) -> Range | None:
+        """From the first to the last x with a value."""
+        known = [one.extent for one in self._curves if one.extent is not None]
+        return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+    def _y_extent(self, x: Range, log: bool) -> Range | None:
+        return y_extent([one.part(x, smooth=False) for one in self._curves], x, log)
 
     def _redraw(self, anew: bool = False) -> None:
         """Draws and asks Textual to refresh those cells only that changed; everything if `anew`."""
@@ -147,22 +128,23 @@ class Chart(Widget, can_focus=True):
             self.x_label,
             self.smoothable and self.smooth,
             self._without_colour(),
-            is_counted(self._series),
+            all(one.counted for one in self._curves),
         )
         frame = self._frame()
         room = (width, max(0, height - 1))
         grid = (
             rendering.sentence(frame, *room)
             if isinstance(frame, str)
-            else rendering.chart(self._series, frame, look, *room)
+            else rendering.chart(
+                [one.part(frame.x, look.smooth) for one in self._curves], frame, look, *room
+            )
         )
         before, self._grid = self._grid, grid
         head_before = self._head_cells
         self._write_heading(width)
         if anew or before.codes.shape != grid.codes.shape:
             self._strips.clear()
-            for tile in self.query_children(Tile):
-                tile.refresh()
+            self.refresh()
         else:
             self._refresh_changes(before, head_before)
         self._refresh_footer()
@@ -174,13 +156,8 @@ class Chart(Widget, can_focus=True):
         for row, begin, end in self._grid.changes(before):
             self._strips.pop(row + 1, None)
             regions.append(Region(begin, row + 1, end - begin, 1))
-        if not regions:
-            return
-        for tile in self.query_children(Tile):
-            own = tile.virtual_region
-            parts = [part.translate(-own.offset) for region in regions if (part := region.intersection(own))]
-            if parts:
-                tile.refresh(*parts)
+        if regions:
+            self.refresh(*regions)
 
     def _without_colour(self) -> bool:
         """Whether the terminal's colours are too few to tell curves apart."""
@@ -188,7 +165,7 @@ class Chart(Widget, can_focus=True):
 
     # How it becomes strips
 
-    def strip(self, y: int) -> Strip:
+    def render_line(self, y: int) -> Strip:
         """The chart's row `y` over its whole width."""
         width = self.size.width
         if y == 0 and self._head.cell_length == width:
@@ -201,7 +178,8 @@ class Chart(Widget, can_focus=True):
         return self._strips[y]
 
     def _write_heading(self, width: int) -> None:
-        names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in self._series]
+        series = [one.whole for one in self._curves]
+        names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in series]
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
         remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
@@ -219,7 +197,10 @@ class Chart(Widget, can_focus=True):
         ]
 
     def _is_smoothed(self) -> bool:
-        return self.smoothable and self.smooth and any(can_smooth(one) for one in self._series)
+        return self.smoothable and self.smooth and self._can_smooth()
+
+    def _can_smooth(self) -> bool:
+        return any(can_smooth(one.whole) for one in self._curves)
 
     def _style(self, ink: int) -> Style:
         if ink not in self._styles_by_ink:
@@ -228,26 +209,9 @@ class Chart(Widget, can_focus=True):
 
     def _style_of(self, ink: int) -> Style:
         _, _, background, foreground = self.colors
-        if ink >= 0:
-            foreground = self._colour(self._series[ink // 2].colour, background)
+        name = self._curves[ink // 2].whole.colour if ink >= 0 else ""
         faint = ink == AXIS or (ink >= 0 and ink % 2 == 1)
-        if faint and (foreground.ansi is not None or background.ansi is not None):
-            return Style(color=foreground.rich_color, bgcolor=background.rich_color, dim=True)
-        if faint:
-            foreground = foreground.blend(background, 0.5)
-        return Style(color=foreground.rich_color, bgcolor=background.rich_color)
-
-    def _colour(self, name: str, background: Color) -> Color:
-        """A series' colour as this theme shows it: its variables resolved, pale ones darkened on white."""
-        value = self.app.theme_variables.get(name[1:], "") if name.startswith("$") else name
-        try:
-            colour = Color.parse(value)
-        except ColorParseError:
-            return self.colors[3]
-        if colour.ansi is None and background.ansi is None and background.brightness > 0.6:
-            while colour.brightness > 0.5:
-                colour = colour.blend(Color(0, 0, 0), 0.15)
-        return colour
+        return style_of(name, faint, foreground, background, self.app.theme_variables)
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
@@ -273,7 +237,8 @@ class Chart(Widget, can_focus=True):
             "quarter": self.window.zoomed or self._x_data() is not None,
             "whole": self.window.zoomed,
             "pan": self.window.zoomed,
-            "smooth": self.smoothable and any(can_smooth(one) for one in self._series),
+            "fit": self.fitted or self._has_room(),
+            "smooth": self.smoothable and self._can_smooth(),
         }
         if action == "zoom":
             closer = isinstance(parameters[0], int | float) and parameters[0] > 1
@@ -300,6 +265,11 @@ class Chart(Widget, can_focus=True):
         self.window.whole()
         self._look_elsewhere()
 
+    def action_fit(self) -> None:
+        """What is there, or the whole training again."""
+        self.fitted = not self.fitted
+        self._look_elsewhere()
+
     def action_zoom(self, times: float) -> None:
         """Closer or farther."""
         if (data := self._x_data()) is not None:
@@ -318,17 +288,22 @@ class Chart(Widget, can_focus=True):
 
     def _x_data(self) -> Range | None:
         """From the first to the last x; None where there is nothing to look closer at."""
-        data = x_extent(self._series)
+        data = self._extent()
         return data if data is not None and data[1] > data[0] else None
 
+    def _has_room(self) -> bool:
+        """Whether the whole training reaches beyond what is there so far."""
+        data = self._extent()
+        return data is not None and whole_extent(data, self._whole) != whole_extent(data, None)
+
     def _has_positive(self) -> bool:
-        return any(bool(np.any(one.y > 0)) for one in self._series)
+        return any(one.has_positive for one in self._curves)
 
     def _refresh_footer(self) -> None:
         """Tells the footer when a key became possible or impossible; it draws itself anew each time."""
         if not self.has_focus:
             return
-        possible = tuple(self.check_action(action, (times,)) for action, times in _GREYED)
+        possible = tuple(self.check_action(action, (times,)) for action, times in GREYED)
         if possible != self._possible:
             self._possible = possible
             self.refresh_bindings()

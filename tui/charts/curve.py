@@ -1,0 +1,115 @@
+"""A curve that is drawn again and again: what does not change between two frames is worked out once, and a
+long one is drawn from blocks of its points."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui.charts.axes import LARGEST, Range
+from tui.charts.decimation import smoothed
+from tui.charts.plot import can_smooth, is_counted, mean_memory, ordered, running_mean, x_extent
+from tui.charts.series import Series
+
+LONG = 32_768
+"""More points than this within the window are drawn from blocks: still several in a column of dots."""
+BLOCK = 64
+
+
+class Curve:
+    """A series made ready."""
+
+    def __init__(self, series: Series) -> None:
+        self.given = series
+        self.whole = ordered(series)
+
+    @cached_property
+    def is_long(self) -> bool:
+        """Whether blocks stand for its points. Bands and single points are never many."""
+        return len(self.whole.x) > LONG and self.whole.kind == "line" and self.whole.low is None
+
+    @cached_property
+    def extent(self) -> Range | None:
+        """From the first to the last x with a value; None if there is none."""
+        return x_extent([self.whole])
+
+    @cached_property
+    def counted(self) -> bool:
+        """Whether every x is a whole number."""
+        return is_counted([self.overview])
+
+    @cached_property
+    def has_positive(self) -> bool:
+        """Whether a log scale shows anything of it."""
+        return bool(np.any(self.overview.y > 0))
+
+    @cached_property
+    def overview(self) -> Series:
+        """The curve, or of each block of a long one its first, lowest, highest and last value."""
+        return in_blocks(self.whole) if self.is_long else self.whole
+
+    @cached_property
+    def mean(self) -> Series | None:
+        """Its running mean, that of a long one over blocks; None where it is not to be smoothed."""
+        if not can_smooth(self.whole):
+            return None
+        return mean_of_blocks(self.whole) if self.is_long else running_mean(self.whole)
+
+    def part(self, x: Range, smooth: bool) -> Series:
+        """What to draw in a window: its points where they are few, else blocks."""
+        begin, end = np.searchsorted(self.whole.x, x)
+        chosen = self.overview if end - begin > LONG else self.whole
+        return replace(chosen, mean=self.mean) if smooth and self.mean is not None else chosen
+
+
+def in_blocks(series: Series) -> Series:
+    """Four points for each 64: first, lowest, highest, last. No extremum is lost; a gap within a block is."""
+    blocks, rest = _blocks(series.y)
+    x, x_rest = _blocks(series.x)
+    with np.errstate(invalid="ignore"):
+        lowest, highest = np.fmin.reduce(blocks, axis=1), np.fmax.reduce(blocks, axis=1)
+    y = np.stack((blocks[:, 0], lowest, highest, blocks[:, -1]), axis=1).ravel()
+    ends = np.repeat(np.stack((x[:, 0], x[:, -1]), axis=1), 2, axis=1).ravel()
+    return replace(series, x=np.append(ends, x_rest), y=np.append(y, rest))
+
+
+def mean_of_blocks(series: Series) -> Series:
+    """The running mean of the means of blocks, each at its block's last x."""
+    known = np.abs(series.y) <= LARGEST
+    starts = np.arange(0, len(series.y), BLOCK)
+    with np.errstate(invalid="ignore"):
+        sums = np.add.reduceat(np.where(known, series.y, 0.0), starts)
+        means = sums / np.add.reduceat(known, starts, dtype=np.float64)
+    x = np.append(series.x[starts[1:] - 1], series.x[-1])
+    return replace(series, x=x, y=smoothed(means, mean_memory(len(series.y)) / BLOCK))
+
+
+def same_series(one: Series, other: Series) -> bool:
+    """Whether two series draw the same. Arrays that nobody may write are compared by where they lie."""
+    return (
+        (one.name, one.colour, one.shape, one.dashed, one.kind)
+        == (other.name, other.colour, other.shape, other.dashed, other.kind)
+        and _same(one.x, other.x)
+        and _same(one.y, other.y)
+        and _same(one.low, other.low)
+        and _same(one.high, other.high)
+    )
+
+
+def _same(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> bool:
+    if one is other or one is None or other is None:
+        return one is other
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    if not (one.flags.writeable or other.flags.writeable):
+        place, again = one.__array_interface__, other.__array_interface__
+        if place["data"] == again["data"] and one.strides == other.strides:
+            return True
+    return len(one) <= LONG and np.array_equal(one, other, equal_nan=True)
+
+
+def _blocks(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Whole blocks `[n, 64]` and what is left over."""
+    whole = len(values) - len(values) % BLOCK
+    return values[:whole].reshape(-1, BLOCK), values[whole:]
