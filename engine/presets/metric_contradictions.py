@@ -27,9 +27,8 @@ def _training(spec: Spec) -> Iterator[Contradiction]:
     if rule in METRIC_RULES and adaptation.head != "learned":
         reason = f"adaptation.head {adaptation.head}: rule {rule} has no head"
         yield Contradiction(reason, ("adaptation.head", "adaptation.rule"))
-    learns_alone = (
-        rule == "siamese" or adaptation.full_context or (rule, adaptation.distance) == ("prototypes", "cosine")
-    )
+    scaled = rule == "prototypes" and adaptation.distance == "cosine"
+    learns_alone = rule == "siamese" or adaptation.full_context or scaled
     if spec.model.name == "pixels" and outer == "meta-gradient" and rule in METRIC_RULES and not learns_alone:
         reason = f"model.name pixels has no parameters that rule {rule} could learn by"
         yield Contradiction(reason, ("model.name", "adaptation.rule"))

@@ -121,9 +121,8 @@ def _seconds_an_iteration(spec: Spec) -> float:
 
 def _memory(spec: Spec) -> float:
     support, query = _examples(spec)
-    steps = (
-        1 if spec.adaptation.constant_memory or spec.outer.rule == "joint" else max(1, spec.adaptation.steps)
-    )
+    one = spec.adaptation.constant_memory or spec.adaptation.rule != "gradient"
+    steps = 1 if one or spec.outer.rule == "joint" else max(1, spec.adaptation.steps)
     return PROCESS_BYTES + 4 * 6 * _units(spec) * (support * steps + query)
 
 
