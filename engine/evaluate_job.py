@@ -139,7 +139,7 @@ def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status)
 
 def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
     """What a figure depends on besides the training, in plain words and numbers."""
-    task = spec.task
+    task, tested = spec.task, test_adaptation(spec)
     shape = {"shots": task.shots, "queries": task.queries}
     if isinstance(task, ImageTask):
         shape = {"ways": task.ways, **shape}
@@ -147,8 +147,8 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
     return {
         **shape,
         "dataset": task.dataset,
-        "steps_in_training": spec.adaptation.steps if spec.outer.rule == "meta-gradient" else None,
-        "steps_in_testing": test_adaptation(spec).steps,
+        **_training_protocol(spec),
+        "steps_in_testing": tested.steps if tested.rule in ("gradient", "none") else None,
         "episodes": spec.evaluation.episodes,
         "evaluation_seed": spec.evaluation.seed,
         "statistics": spec.evaluation.statistics,
@@ -157,3 +157,13 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
         "budget": spec.origin.budget,
         "seed": spec.seed,
     }
+
+
+def _training_protocol(spec: Spec) -> dict[str, Any]:
+    """What training episodes were: inner steps, where there are such; ways, where testing has others."""
+    if spec.outer.rule in ("joint", "none"):
+        return {"steps_in_training": None}
+    gradient, ways = spec.adaptation.rule == "gradient", spec.training.ways
+    other = isinstance(spec.task, ImageTask) and ways not in (None, spec.task.ways)
+    said = {"steps_in_training": spec.adaptation.steps if gradient else None}
+    return said | ({"ways_in_training": ways} if other else {})
