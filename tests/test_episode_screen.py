@@ -277,6 +277,21 @@ def test_the_run_in_focus_comes_first_then_the_newest_finished_one(tmp_path: Pat
     assert pair(Snapshot(), None) is None
 
 
+def test_the_baseline_beside_it_is_of_the_same_seed_where_there_is_one(tmp_path: Path) -> None:
+    made = {
+        (algorithm, seed): make_run(
+            tmp_path, seed=seed, state="finished", summary=about(algorithm) | {"seed": seed}
+        )
+        for seed in (0, 1)
+        for algorithm in ("maml", "pretrain")
+    }
+    picture = snapshot_of(tmp_path)
+    for seed in (0, 1):
+        found = pair(picture, made["maml", seed].id)
+        assert found is not None and found.ids == (made["maml", seed].id, made["pretrain", seed].id)
+        assert next_algorithm(picture, found.focus) == made["pretrain", seed].id
+
+
 def images_of(answer: dict[str, Any]) -> ImageEpisode:
     found = read_answer(answer)
     assert isinstance(found, ImageEpisode)

@@ -19,7 +19,7 @@ from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
-from tui.themes import DEFAULT_THEME, THEMES
+from tui.themes import DEFAULT_THEME, THEMES, after
 from tui.threads import use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
+OPENED_SECONDS = 2.0
+"""After so long everything has been imported."""
 
 
 def _bench() -> Screen[None]:
@@ -112,6 +114,7 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         """After the first frame."""
         self.reader.start()
         self._remember()
+        self.set_timer(OPENED_SECONDS, _collect_garbage_again)
 
     def _look_for_terminal(self) -> None:
         """A process whose terminal has gone must end, not spin."""
@@ -195,6 +198,11 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         """Leaves, and says on the way out what goes on without the app."""
         self.exit(0)
 
+    def action_theme(self) -> None:
+        """The next colour theme."""
+        self.theme = after(self.theme)
+        self.tell(f"theme {self.theme}")
+
     def action_help(self) -> None:
         """The keys of this place."""
         from tui.screens.help import HelpScreen
@@ -214,10 +222,16 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         self.tell("there is nothing to copy here")
 
 
+def _collect_garbage_again() -> None:
+    """What was made up to now mostly stays, and is not looked through any more."""
+    gc.freeze()
+    gc.enable()
+
+
 def run_workbench(runs_dir: Path, data_dir: Path) -> int:
     """Runs the app until it is left; returns its exit code and says what goes on without it."""
     prepare()
-    # What is made up to the first frame stays: looking through it for garbage would only hold that up.
+    # Looking for garbage, of which there is little yet, would only hold up the first frame.
     gc.disable()
     app = Workbench(runs_dir, data_dir)
     app.run()

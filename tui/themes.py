@@ -47,3 +47,10 @@ THEMES = (
         dark=True,
     ),
 )
+CYCLE = (*(theme.name for theme in THEMES), "ansi-dark", "ansi-light")
+"""The themes that one key goes through: ours, and the terminal's own sixteen colours."""
+
+
+def after(name: str) -> str:
+    """The theme after that one; the first after any that is not of the cycle."""
+    return CYCLE[(CYCLE.index(name) + 1) % len(CYCLE)] if name in CYCLE else CYCLE[0]

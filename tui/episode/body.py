@@ -32,6 +32,7 @@ class EpisodeBody(Vertical):
     EpisodeBody #episode-side { width: 2fr; padding: 0 0 0 1; }
     EpisodeBody #episode-side Static { margin: 0 0 1 0; }
     EpisodeBody Chart { width: 1fr; height: 1fr; }
+    EpisodeBody #episode-chart-baseline { margin: 0 0 0 1; }
     EpisodeBody.-narrow #episode-panels { layout: vertical; }
     EpisodeBody.-narrow #episode-main { width: 1fr; height: 1fr; }
     EpisodeBody.-narrow #episode-side { width: 1fr; height: 9; padding: 0; }
@@ -124,7 +125,7 @@ class EpisodeBody(Vertical):
     def _chart(self, chart: Chart, episode: CurveEpisode, series: list[Series]) -> None:
         at = episode.at(self.step)
         chart.title = plain(episode.algorithm)
-        chart.show(series, f"error {texts.figure(episode, at)} after {episode.steps[at]}")
+        chart.show(series, f"error {texts.figure(episode, at)} after {episode.steps[at]:,}")
 
     def _say(self, name: str, text: Text) -> None:
         self.query_one(f"#episode-{name}", Static).update(text)

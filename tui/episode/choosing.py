@@ -40,14 +40,17 @@ def pair(snapshot: Snapshot, wanted: str | None) -> Pair | None:
         of_task = [run for run in finished if run.task == newest.task and run.algorithm != BASELINE]
         focus = of_task[0] if of_task else newest
     others = [run for run in finished if (run.task, run.algorithm) == (focus.task, BASELINE)]
+    # Of the same seed where there is one: that is how a comparison pairs them.
+    others = sorted(others, key=lambda run: run.seed != focus.seed)
     baseline = next((run for run in others if run.id != focus.id), None)
     return Pair(focus, baseline if focus.algorithm != BASELINE else None)
 
 
 def next_algorithm(snapshot: Snapshot, focus: Summary) -> str | None:
-    """The newest finished run of the next algorithm that this task was learned by; None without another."""
+    """A finished run of the next algorithm that learned this task: of the same seed where there is one, else
+    the newest; None without another."""
     newest: dict[str, str] = {}
-    for run in _finished(snapshot):
+    for run in sorted(_finished(snapshot), key=lambda run: run.seed != focus.seed):
         if run.task == focus.task:
             newest.setdefault(run.algorithm, run.id)
     names = sorted(newest)

@@ -41,7 +41,7 @@ def heading(number: int, total: int, shown: Sequence[Adapted], width: int) -> Te
         steps = adapted.steps[adapted.after]
         unit = " %" if isinstance(adapted, ImageEpisode) else " error"
         results.append("  ").append_text(name_of(adapted.algorithm))
-        results.append(f" {figure(adapted, adapted.after)}{unit} after {steps} step{'s' * (steps != 1)}")
+        results.append(f" {figure(adapted, adapted.after)}{unit} after {steps:,} step{'s' * (steps != 1)}")
     return Text("" if text.cell_len + results.cell_len <= width else "\n").join([text, results])
 
 
