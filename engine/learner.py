@@ -3,17 +3,20 @@
 import torch
 
 from engine.adaptation import Rule, Setting, build_rule
+from engine.adaptation.apply_head import head_of
 from engine.adaptation.context import initial_context
 from engine.adaptation.gradient import adapted_names
-from engine.adaptation.heads import BIAS, HEAD, WEIGHT, stored_heads
+from engine.adaptation.heads import BIAS, WEIGHT, stored_heads
 from engine.adaptation.norms import norm_sets, running_statistics, stepped_norms
 from engine.adaptation.prototypes import initial_scale
 from engine.adaptation.rates import initial_rates
 from engine.adaptation.siamese import initial_comparison
+from engine.adaptation.solved import solved_parameters
 from engine.adaptation.updates import carried_moments
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
 from engine.portions import portion_size
+from engine.presets.names import head_names
 from engine.presets.schema import Adaptation, Spec
 from engine.tasks.episodes import Part, TaskDistribution
 
@@ -54,7 +57,7 @@ class Learner:
         if not outputs:
             return {}
         weight, bias = linear_parameters(self.body.feature_size, outputs, generator)
-        return {WEIGHT: weight, BIAS: bias}
+        return head_of(spec.model, {WEIGHT: weight, BIAS: bias})
 
     def _stored(self) -> Parameters:
         spec = self.spec
@@ -62,7 +65,8 @@ class Learner:
         if not (spec.outer.rule == "meta-gradient" and adaptation.head == "stored" and tasks):
             return {}
         outputs, size = self.tasks.outputs("train"), self.body.feature_size
-        return stored_heads(tasks, outputs, size, adaptation.new_head, torch.zeros(()))
+        names = head_names(spec.model)
+        return stored_heads(tasks, outputs, size, adaptation.new_head, names, torch.zeros(()))
 
     def _rule_parameters(
         self, body: Parameters, head: Parameters, generator: torch.Generator
@@ -72,9 +76,11 @@ class Learner:
         own: Parameters = {}
         if adaptation.rule == "gradient":
             outputs, size = self.tasks.outputs("train"), self.body.feature_size
-            shaped = head or {WEIGHT: torch.empty(outputs, size), BIAS: torch.empty(outputs)}
+            shaped = head or head_of(
+                self.spec.model, {WEIGHT: torch.empty(outputs, size), BIAS: torch.empty(outputs)}
+            )
             named = body | shaped
-            names = adapted_names([*body, *HEAD], adaptation)
+            names = adapted_names([*body, *shaped], adaptation)
             own |= initial_rates(adaptation, {n: named[n] for n in names}, generator)
             if adaptation.per_step_norms:
                 own |= stepped_norms(body, self.norm_sets)
@@ -84,6 +90,8 @@ class Learner:
             own |= initial_scale(adaptation)
         elif adaptation.rule == "siamese":
             own |= initial_comparison(self.body.feature_size)
+        elif adaptation.rule in ("ridge", "svm"):
+            own |= solved_parameters(adaptation)
         elif adaptation.full_context:
             own |= initial_context(self.body.feature_size, generator)
         return own
@@ -106,6 +114,7 @@ class Learner:
         outputs = self.tasks.outputs(part)
         setting = Setting(
             self.body,
+            self.spec.model,
             self.body_names,
             adaptation,
             self.tasks.kind,

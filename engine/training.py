@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from engine.adaptation import MetaGradient, meta_gradient, probe
+from engine.adaptation.apply_head import head_scale
 from engine.adaptation.losses import task_metric
 from engine.adaptation.rates import shown_rates
 from engine.curves import curves
@@ -111,7 +112,7 @@ class Trainer:
         try:
             observed = self.rule.norms.observed_in_training()
             gradient, loss, outputs = joint_gradient(
-                learner.body, kind, learner.meta_parameters, examples, observed
+                learner.body, kind, learner.meta_parameters, examples, observed, head_scale(self.spec.model)
             )
         except torch.OutOfMemoryError:
             # Portions would be normalised by other statistics: it would be another training.

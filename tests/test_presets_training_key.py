@@ -33,6 +33,8 @@ OTHER: dict[str, Any] = {
     "model.features": {"mean": "flatten", "flatten": "mean"},
     "model.hidden": [3],
     "model.norm": {"batch": "none", "none": "batch"},
+    "model.head": "cosine",
+    "model.head_scale": 5.0,
     "adaptation.rule": {"gradient": "nearest", "none": "nearest"},
     "adaptation.steps": 4,
     "adaptation.learning_rate": 0.7,
@@ -58,6 +60,12 @@ OTHER: dict[str, Any] = {
     "adaptation.sharpness": 10.0,
     "adaptation.full_context": True,
     "adaptation.context_steps": 2,
+    "adaptation.ridge.lambda": 3.0,
+    "adaptation.ridge.learned": False,
+    "adaptation.ridge.intercept": False,
+    "adaptation.ridge.scale": 3.0,
+    "adaptation.svm.c": 3.0,
+    "adaptation.svm.scale": 3.0,
     "outer.rule": {"meta-gradient": "none", "joint": "none", "none": "joint"},
     "outer.optimizer": "sgd",
     "outer.learning_rate": 0.7,
@@ -140,6 +148,10 @@ NEVER = {
     "adaptation.stored_heads",
     "adaptation.full_context",
     "adaptation.context_steps",
+    *(f"adaptation.ridge.{name}" for name in ("lambda", "learned", "intercept", "scale")),
+    "adaptation.svm.c",
+    "adaptation.svm.scale",
+    "model.head_scale",
     "seed",
     "device",
     "adaptation.constant_memory",
@@ -291,6 +303,14 @@ def test_conditional_reads() -> None:
     twice = "adaptation.context_steps=2"
     assert key(**matching) != key(context, **matching) != key(context, twice, **matching)
     assert key(**matching) == key(twice, "adaptation.steps=3", **matching)
+    ridge, svm = {"algorithm": "r2d2"}, {"algorithm": "metaoptnet"}
+    other_start = key("adaptation.ridge.lambda=3", **ridge)
+    assert key(**ridge) != other_start != key("adaptation.ridge.scale=3", **ridge)
+    assert key(**svm) != key("adaptation.svm.c=3", **svm) and key(**svm) == key("adaptation.order=1", **svm)
+    untrained = "outer.rule=none"
+    assert key(untrained, **ridge) != key(untrained, "adaptation.ridge.lambda=3", **ridge)
+    classifier = "model.head=cosine"
+    assert key(classifier) != key(classifier, "model.head_scale=3") and key() == key("model.head_scale=3")
     drops = "outer.schedule=drops"
     assert key(drops) != key(drops, "outer.drops.factor=0.5")
     assert key(drops) == key(drops, "outer.final_learning_rate=1e-6")

@@ -5,8 +5,10 @@ from engine.adaptation.gradient import GradientRule
 from engine.adaptation.matching import MatchingRule
 from engine.adaptation.nearest import NearestRule
 from engine.adaptation.prototypes import PrototypesRule
+from engine.adaptation.ridge import RidgeRule
 from engine.adaptation.rule import Rule, Setting, State
 from engine.adaptation.siamese import SiameseRule
+from engine.adaptation.svm import SvmRule
 
 __all__ = ["MetaGradient", "Rule", "Setting", "State", "build_rule", "follow", "meta_gradient", "probe"]
 
@@ -18,6 +20,8 @@ RULES: dict[str, type[Rule]] = {
     "prototypes": PrototypesRule,
     "matching": MatchingRule,
     "siamese": SiameseRule,
+    "ridge": RidgeRule,
+    "svm": SvmRule,
 }
 
 

@@ -126,5 +126,5 @@ class CrammerSinger(torch.autograd.Function):
 
 def crammer_singer(kernel: Tensor, membership: Tensor, cost: float) -> Tensor:
     """The dual solutions z `[T, N, S]`, differentiable once in the kernel `[T, S, S]` (float64)."""
-    found: Tensor = CrammerSinger.apply(kernel, membership, cost)  # type: ignore[no-untyped-call]
+    found: Tensor = CrammerSinger.apply(kernel, membership, cost)
     return found

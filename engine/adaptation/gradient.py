@@ -6,14 +6,15 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from engine.adaptation.heads import BIAS, HEAD, WEIGHT, made_head, read_heads, write_heads
+from engine.adaptation.apply_head import apply_head, head_of, head_scale
+from engine.adaptation.heads import HEAD, made_head, read_heads, write_heads
 from engine.adaptation.losses import task_loss
 from engine.adaptation.rates import rate_of
 from engine.adaptation.rule import Rule, Setting, State
 from engine.adaptation.support_batches import support_batch
 from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
 from engine.models import Parameters
-from engine.models.blocks import linear
+from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
 
@@ -52,7 +53,8 @@ class GradientRule(Rule):
         adaptation = self.adaptation
         self.steps = adaptation.steps
         self.trains = setting.part == "train"
-        self.adapts = adapted_names([*setting.body_names, *HEAD], adaptation)
+        self.model, self.scale = setting.model, head_scale(setting.model)
+        self.adapts = adapted_names([*setting.body_names, *head_names(self.model)], adaptation)
         self.carried = self.kept if adaptation.moments == "carried" else {}
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
@@ -76,7 +78,7 @@ class GradientRule(Rule):
         # Outside the finite set no task has a stored head.
         kind = self.adaptation.new_head if kind == "stored" else kind
         features = self.support_features(meta_parameters, task) if kind == "means" else None
-        return made_head(kind, task, self.outputs, self.body.feature_size, features)
+        return head_of(self.model, made_head(kind, task, self.outputs, self.body.feature_size, features))
 
     def step(
         self, state: State, meta_parameters: Parameters, task: Episodes, number: int, second_order: bool
@@ -108,14 +110,14 @@ class GradientRule(Rule):
         """Cross-entropy or squared error `[T]` on the support set."""
         parameters = meta_parameters | state
         features = self.support_features(parameters, task, number)
-        outputs = linear(features, parameters[WEIGHT], parameters[BIAS])
+        outputs = apply_head(features, parameters, self.scale)
         return task_loss(self.kind, outputs, task.support_y, self.adaptation.loss_reduction)
 
     def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """Outputs `[T, Q, O]` for the query set."""
         parameters = meta_parameters | state
         features = self.query_features(parameters, task, number)
-        return linear(features, parameters[WEIGHT], parameters[BIAS])
+        return apply_head(features, parameters, self.scale)
 
     def remember(self, state: State, task: Episodes) -> None:
         """Writes adapted heads back into their table and hands second moments on, where there are such."""

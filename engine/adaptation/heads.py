@@ -1,5 +1,7 @@
 """Heads: the last linear layer, and where it starts in each task."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -52,26 +54,33 @@ among what is kept where adapted heads are written back, among the meta-paramete
 moves it."""
 
 
-def stored_heads(tasks: int, outputs: int, size: int, new_head: str, like: Tensor) -> Parameters:
-    """The table before any task came."""
+def stored_heads(
+    tasks: int, outputs: int, size: int, new_head: str, names: Sequence[str], like: Tensor
+) -> Parameters:
+    """The table before any task came; `names` are what a head has."""
     everyone = torch.arange(tasks, device=like.device)
     zero = new_head == "zero"
     heads = zero_head(tasks, outputs, size, like) if zero else random_head(everyone, outputs, size, like)
-    return {STORED + name: table for name, table in heads.items()}
+    return {STORED + name: heads[name] for name in names}
+
+
+def _named(tables: Parameters) -> list[str]:
+    """The parameters that stored heads have."""
+    return [name for name in HEAD if STORED + name in tables]
 
 
 def read_heads(tables: Parameters, identity: Tensor) -> Parameters:
     """The stored heads of these tasks `[T]`."""
-    return {name: tables[STORED + name][identity] for name in HEAD}
+    return {name: tables[STORED + name][identity] for name in _named(tables)}
 
 
 def write_heads(tables: Parameters, identity: Tensor, heads: Parameters) -> None:
     """Puts adapted heads back; of a task that stands twice in the batch, the later counts."""
     position = torch.arange(len(identity), device=identity.device)
-    last = torch.zeros_like(tables[STORED + BIAS][:, 0], dtype=torch.int64)
+    last = identity.new_zeros(len(tables[STORED + WEIGHT]))
     last = last.scatter_reduce(0, identity, position, "amax", include_self=False)
     kept = last[identity] == position
-    for name in HEAD:
+    for name in _named(tables):
         tables[STORED + name][identity[kept]] = heads[name][kept].detach()
 
 

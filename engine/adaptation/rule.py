@@ -14,7 +14,7 @@ from engine.adaptation.norms import Norms
 from engine.adaptation.query import query_features
 from engine.models import Body, Parameters
 from engine.models.blocks import BatchStatistics
-from engine.presets.schema import Adaptation
+from engine.presets.schema import Adaptation, Model
 from engine.tasks.episodes import Episodes, Part
 
 State = dict[str, Tensor]
@@ -30,6 +30,7 @@ class Setting(NamedTuple):
     """
 
     body: Body
+    model: Model
     body_names: tuple[str, ...]
     adaptation: Adaptation
     kind: Kind

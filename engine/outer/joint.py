@@ -4,10 +4,10 @@
 import torch
 from torch import Tensor
 
-from engine.adaptation.heads import BIAS, WEIGHT
+from engine.adaptation.apply_head import apply_head
 from engine.adaptation.losses import Kind, task_loss
 from engine.models import Body, Parameters
-from engine.models.blocks import BatchStatistics, Observed, linear
+from engine.models.blocks import BatchStatistics, Observed
 from engine.tasks.episodes import Examples
 
 
@@ -17,14 +17,15 @@ def joint_gradient(
     meta_parameters: Parameters,
     examples: Examples,
     observed: Observed | None = None,
+    head_scale: float | None = None,
 ) -> tuple[Parameters, float, Tensor]:
     """The gradient of the mean loss over a batch of examples, by name; the loss; the outputs `[1, B, O]`.
 
-    The batch's statistics are written into `observed`.
+    The batch's statistics are written into `observed`; with a `head_scale` the head is a cosine classifier.
     """
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
     features = body(leaves, examples.x, BatchStatistics(observed=observed))
-    outputs = linear(features, leaves[WEIGHT], leaves[BIAS])
+    outputs = apply_head(features, leaves, head_scale)
     loss = task_loss(kind, outputs, examples.y).mean()
     gradients = torch.autograd.grad(loss, list(leaves.values()))
     return dict(zip(leaves, gradients, strict=True)), loss.item(), outputs.detach()

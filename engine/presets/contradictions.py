@@ -6,11 +6,13 @@ Values alone are the schema's business, what data and parameters there are is th
 from collections.abc import Iterator
 
 from engine.presets.contradiction import Contradiction
+from engine.presets.cosine_contradictions import cosine_contradictions
 from engine.presets.inner_loop_contradictions import inner_loop_contradictions
 from engine.presets.metric_contradictions import METRIC_RULES, metric_contradictions
-from engine.presets.names import moves_head, parameter_names, unfitting_pattern
+from engine.presets.names import head_at_zero, moves_head, parameter_names, unfitting_pattern
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.schema import Adaptation, AnnealedOrder, ImageTask, PartialAdaptation, SineTask, Spec
+from engine.presets.solved_contradictions import SOLVED_RULES, unsolvable
 
 SMALLEST_POOLED = 16
 """Pixels a side that four poolings of 2 leave one of."""
@@ -29,6 +31,7 @@ def contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _training(spec)
     yield from _outer(spec)
     yield from inner_loop_contradictions(spec)
+    yield from cosine_contradictions(spec)
     yield from metric_contradictions(spec)
     if spec.outer.rule != "none":
         partial = spec.training.validation.adaptation
@@ -130,7 +133,7 @@ def _meta_learned(spec: Spec) -> Iterator[Contradiction]:
     if starts_at_zero and not moves_head(adaptation.parameters):
         reason = f"adaptation.head {head} starts at zero, where adaptation.parameters keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.parameters"))
-    elif starts_at_zero and adaptation.steps == 0:
+    elif starts_at_zero and adaptation.steps == 0 and adaptation.stored_heads == "adapted":
         reason = f"adaptation.head {head} starts at zero, where adaptation.steps 0 keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.steps"))
     if spec.model.name == "pixels" and head != "learned":
@@ -201,6 +204,9 @@ def _use(
             reason = f"rule {adaptation.rule} in {phase} compares classes; a sine task has none"
             yield Contradiction(reason, keys("rule"))
         return
+    if adaptation.rule in SOLVED_RULES:
+        yield from unsolvable(spec, adaptation.rule, phase, keys("rule"))
+        return
     for problem in _head_start(spec, adaptation, phase):
         yield Contradiction(problem, keys("head", "rule"))
     if adaptation.rule == "none" and adaptation.head != "learned":
@@ -215,11 +221,6 @@ def _use(
     if head_at_zero(adaptation) and not moves_head(adaptation.parameters):
         reason = f"head {adaptation.head} in {phase} starts at zero and parameters never moves it"
         yield Contradiction(reason, keys("head", "parameters"))
-
-
-def head_at_zero(adaptation: Adaptation) -> bool:
-    """Whether a task outside the training set starts from a head of zeros."""
-    return adaptation.head == "zero" or (adaptation.head == "stored" and adaptation.new_head == "zero")
 
 
 def _head_start(spec: Spec, adaptation: Adaptation, phase: str) -> Iterator[str]:

@@ -3,14 +3,19 @@
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from engine.presets.schema import Model
+from engine.presets.schema import Adaptation, Model
 
 HEAD_NAMES = ("head.weight", "head.bias")
 
 
+def head_names(model: Model) -> tuple[str, ...]:
+    """The names of a head's parameters: a cosine head has no bias."""
+    return HEAD_NAMES if model.head == "linear" else HEAD_NAMES[:1]
+
+
 def parameter_names(model: Model) -> tuple[str, ...]:
     """Every name that `adaptation.parameters` may fit: the body's, in order, and the head's."""
-    return (*_body_names(model), *HEAD_NAMES)
+    return (*_body_names(model), *head_names(model))
 
 
 def _body_names(model: Model) -> Iterator[str]:
@@ -37,3 +42,8 @@ def moves_head(parameters: str | tuple[str, ...]) -> bool:
     if isinstance(parameters, str):
         return parameters != "body"
     return any(fnmatchcase(HEAD_NAMES[0], pattern) for pattern in parameters)
+
+
+def head_at_zero(adaptation: Adaptation) -> bool:
+    """Whether a task outside the training set starts from a head of zeros."""
+    return adaptation.head == "zero" or (adaptation.head == "stored" and adaptation.new_head == "zero")

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "fc100", "folder"]
-RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese"]
+RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese", "ridge", "svm"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
 Statistics = Literal["query", "support", "one", "running"]
 Positive = Annotated[int, Field(ge=1)]
@@ -94,6 +94,11 @@ class Model(Section):
         (40, 40), description="mlp: units of each hidden layer"
     )
     norm: Literal["batch", "none"] = Field("batch", description="normalisation of each block or hidden layer")
+    head: Literal["linear", "cosine"] = Field(
+        "linear",
+        description="`cosine`: logits are `head_scale` times the cosine of feature and weight (Chen 2019)",
+    )
+    head_scale: PositiveRate = Field(10.0, description="`head: cosine`: what cosines are multiplied by")
 
 
 class AnnealedOrder(Section):
@@ -111,6 +116,24 @@ class MultiStep(Section):
 
     until: Fraction = Field(0.15, description="fraction of training after which the last step alone counts")
     floor: Fraction = Field(0.03, description="k times the least weight of an earlier step until then")
+
+
+class Ridge(Section):
+    """`rule: ridge`: least |XW − Y|² + λ|W|² (R2D2, Bertinetto 2019)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    strength: PositiveRate = Field(1.0, alias="lambda", description="λ; where it is learned, its start")
+    learned: bool = Field(True, description="whether the outer loop learns λ (as its logarithm)")
+    intercept: bool = Field(True, description="a feature of one beside the others")
+    scale: PositiveRate = Field(1.0, description="of the outputs, at its start: it is learned")
+
+
+class Svm(Section):
+    """`rule: svm`: Crammer and Singer's multi-class machine (MetaOptNet, Lee 2019)."""
+
+    c: PositiveRate = Field(0.1, description="C: what an example that is not set apart costs")
+    scale: PositiveRate = Field(1.0, description="of the outputs, at its start: it is learned")
 
 
 class Adaptation(Section):
@@ -176,6 +199,8 @@ class Adaptation(Section):
     context_steps: Positive = Field(
         5, description="`full_context`: how often a query's embedding reads the support set"
     )
+    ridge: Ridge = Ridge()
+    svm: Svm = Svm()
 
 
 class PartialAdaptation(Section):

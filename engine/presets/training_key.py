@@ -32,7 +32,8 @@ def training_reads(spec: Spec) -> dict[str, Any]:
     """The values that training reads, effective ones where a key stands for another: plain and nested."""
     reads: dict[str, Any] = {"outer": spec.outer.rule, "model": _model(spec.model), "data": _data(spec)}
     if spec.outer.rule == "none":
-        return reads | {"initial_head": _initial_head(spec)}
+        solved = {"rule": _rule(spec.adaptation)} if spec.adaptation.rule in ("ridge", "svm") else {}
+        return reads | {"initial_head": _initial_head(spec)} | solved
     reads |= {"optimizer": _optimizer(spec), "validation": _validation(spec)}
     reads |= {"iterations": spec.training.iterations, "time_limit": spec.training.time_limit}
     if spec.adaptation.running_statistics:
@@ -41,7 +42,8 @@ def training_reads(spec: Spec) -> dict[str, Any]:
 
 
 def _model(model: Model) -> dict[str, Any]:
-    return {"name": model.name, **{name: getattr(model, name) for name in _MODEL_KEYS[model.name]}}
+    head = {"head": model.head, "head_scale": model.head_scale} if model.head == "cosine" else {}
+    return {"name": model.name, **{name: getattr(model, name) for name in _MODEL_KEYS[model.name]}} | head
 
 
 def _data(spec: Spec) -> dict[str, Any]:
@@ -134,6 +136,8 @@ def _rule(adaptation: Adaptation) -> dict[str, Any]:
     """What an adaptation rule reads; memory switches change no number."""
     if adaptation.rule == "gradient":
         return _gradient(adaptation)
+    if adaptation.rule in ("ridge", "svm"):
+        return {"rule": adaptation.rule, **getattr(adaptation, adaptation.rule).model_dump(mode="json")}
     names = list(_RULE_KEYS.get(adaptation.rule, ()))
     if adaptation.rule == "matching" and adaptation.full_context:
         names.append("context_steps")
