@@ -39,8 +39,11 @@ KEYS = {
     "down": "\x1b[B",
     "right": "\x1b[C",
     "left": "\x1b[D",
+    "home": "\x1b[H",
+    "end": "\x1b[F",
     "pagedown": "\x1b[6~",
     "pageup": "\x1b[5~",
+    "ctrl+b": "\x02",
     "ctrl+q": "\x11",
 }
 """What a terminal sends for keys that are no character."""
@@ -55,7 +58,8 @@ class Terminal:
     """One program on one pseudo-terminal of `size` (columns, rows), as TERM `term`.
 
     `colour` is COLORTERM, which is absent where it is None; `environment` is laid over the test's own.
-    `ignore_hangup` starts the program as `nohup` does.
+    `hang_ups`: the program starts with them `obeyed`, `ignored` as by `nohup`, `blocked`, or `absent`: on a
+    terminal that is not its session's own, as by `su -c`, so that none comes.
     """
 
     def __init__(
@@ -66,7 +70,7 @@ class Terminal:
         term: str = "xterm-256color",
         colour: str | None = None,
         environment: Mapping[str, str] | None = None,
-        ignore_hangup: bool = False,
+        hang_ups: str = "obeyed",
         folder: Path | None = None,
     ) -> None:
         columns, rows = size
@@ -86,7 +90,7 @@ class Terminal:
             env=_environment(term, colour, environment or {}),
             cwd=folder or Path(__file__).parent.parent,
             start_new_session=True,
-            preexec_fn=lambda: _take_terminal(ignore_hangup),
+            preexec_fn=lambda: _take_terminal(hang_ups),
         )
         os.close(slave)
         self._wake, self._waker = os.pipe()
@@ -101,12 +105,12 @@ class Terminal:
         with self._changed:
             return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def wait_for(self, *texts: str, seconds: float = 30.0) -> str:
+    def wait_for(self, *texts: str, seconds: float = 20.0) -> str:
         """Waits until all texts stand on the screen; returns the screen. Fails after `seconds`."""
         said = " and ".join(texts)
         return self.wait_until(lambda: all(text in self.text() for text in texts), said, seconds)
 
-    def wait_until(self, true: Callable[[], bool], what: str = "", seconds: float = 30.0) -> str:
+    def wait_until(self, true: Callable[[], bool], what: str = "", seconds: float = 20.0) -> str:
         """Waits until something is so, looking whenever the program has sent something and every 0.1 s."""
         end = time.monotonic() + seconds
         while not true():
@@ -137,7 +141,7 @@ class Terminal:
 
     def press(self, *keys: str) -> None:
         """Presses keys by name (`enter`, `up`) or by their character, without waiting in between."""
-        self.write("".join(KEYS.get(key, key) for key in keys))
+        self.write("".join(key if len(key) == 1 else KEYS[key] for key in keys))
 
     def paste(self, text: str) -> None:
         """Pastes as terminals do that mark what is pasted."""
@@ -222,13 +226,15 @@ def _environment(term: str, colour: str | None, more: Mapping[str, str]) -> dict
     return environment | more
 
 
-def _take_terminal(ignore_hangup: bool) -> None:
+def _take_terminal(hang_ups: str) -> None:
     """In the child: the terminal is its own, and signals are as a shell hands them on."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
-    if ignore_hangup:
+    if hang_ups == "ignored":
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGHUP] if hang_ups == "blocked" else [])
+    if hang_ups != "absent":
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def processes_with(name: str, value: str) -> dict[int, str]:
@@ -242,9 +248,3 @@ def processes_with(name: str, value: str) -> dict[int, str]:
                 if command and state != "Z":
                     found[int(folder.name)] = command.strip()
     return found
-
-
-def processor_seconds(pid: int) -> float:
-    """Seconds of processor time that a process has used, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
