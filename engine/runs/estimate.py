@@ -10,7 +10,7 @@ from engine.devices import device_name, threads
 from engine.presets import Spec
 from engine.presets.schema import ImageTask
 from engine.runs.events import read_events
-from engine.runs.listing import list_runs
+from engine.runs.listing import Summary, list_runs
 from engine.runs.status import this_host
 
 # Operations a second of one thread on the convolutions of conv4, and a low guess for a large device.
@@ -18,6 +18,7 @@ OPERATIONS_PER_THREAD = 4.5e10
 OPERATIONS_ON_DEVICE = 5e12
 SECONDS_PER_PASS = 4e-4
 PROCESS_BYTES = 4e8
+LAST_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,28 @@ def measured_runs(runs_dir: Path) -> list[Measured]:
     for summary in reversed(list_runs(runs_dir)):
         if summary.status.host != host:
             continue
-        speeds = [e for e in read_events(summary.run.events_path)[0] if e["kind"] == "speed"]
-        if not speeds or not speeds[-1].get("iterations_per_second"):
+        last = _last_speed(summary)
+        if not last.get("iterations_per_second"):
             continue
         try:
             shape = speed_shape(load_spec(summary.run.spec_path))
         except Exception:  # a run of another version has a spec that this one cannot read; it tells nothing
             continue
-        last = speeds[-1]
         found.append(Measured(shape, last["iterations_per_second"], last.get("memory_bytes"), summary.run.id))
     return found
+
+
+def _last_speed(summary: Summary) -> Mapping[str, Any]:
+    """What a run last said of its speed: in its status, else among its last events."""
+    if summary.status.more.get("iterations_per_second"):
+        return summary.status.more
+    path = summary.run.events_path
+    try:
+        begin = max(0, path.stat().st_size - LAST_BYTES)
+    except OSError:
+        return {}
+    speeds = [event for event in read_events(path, begin)[0] if event["kind"] == "speed"]
+    return speeds[-1] if speeds else {}
 
 
 def estimate(spec: Spec, measured: list[Measured]) -> Estimate:

@@ -1,6 +1,7 @@
 """The middle and right columns: curves of the runs shown, and the inner loop of one of them."""
 
 from collections.abc import Sequence
+from typing import TypeGuard
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -55,6 +56,10 @@ class Preview:
 
     def __init__(self, title: str, curves: Sequence[Series] = (), text: str = "") -> None:
         self.title, self.curves, self.text = title, tuple(curves), text
+
+
+def _is_partial(history: History | None) -> TypeGuard[History]:
+    return history is not None and history.progress < 1
 
 
 class Curves(Vertical):
@@ -128,7 +133,8 @@ class Curves(Vertical):
                 waves.show(fit, f"{name}, one validation task")
             else:
                 steps = float(looked_at.status.steps)
-                loss.show(loss_curves(history, looked_at), name, whole=(0.0, steps) if steps else None)
+                note = f"{name}, read to {history.progress:.0%}" if _is_partial(history) else name
+                loss.show(loss_curves(history, looked_at), note, whole=(0.0, steps) if steps else None)
         else:
             loss.show([])
         loss.display, waves.display = shown is loss, shown is waves
@@ -169,9 +175,8 @@ class Inner(VerticalScroll):
     ) -> Text:
         if looked_at is None:
             return Text("no run yet")
-        text = run_facts(snapshot, looked_at, history)
-        if history is not None and history.progress < 1:
-            text.append(f"\nreading its events: {history.progress:.0%}")
+        text = Text(f"reading its events: {history.progress:.0%}\n" if _is_partial(history) else "")
+        text.append_text(run_facts(snapshot, looked_at, history))
         if len(runs) > 1:
             place = [summary.id for summary in runs].index(looked_at.id) + 1
             text.append(f"\nrun {place} of {len(runs)}; o shows the next", style="dim")
