@@ -99,9 +99,12 @@ async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
 
 
 async def read(pilot: Pilot[int], app: Workbench) -> None:
-    """Waits until the preset files have been read."""
-    choose = app.screen.query_one(Choose)
+    """Waits until the preset files have been read and the curves are there."""
+    screen = app.screen
+    assert isinstance(screen, BenchScreen)
+    choose = screen.choose
     await until(pilot, lambda: any(entry.summary or entry.problem for entry in choose.catalog.tasks))
+    await until(pilot, lambda: screen.is_whole)
     await pilot.pause()
 
 
@@ -152,6 +155,7 @@ def made(folder: Path, *states: str) -> tuple[Summary, ...]:
 @pytest.mark.parametrize("size", SIZES)
 def test_lists_show_families_marks_and_what_is_chosen(tmp_path: Path, size: tuple[int, int]) -> None:
     async def action(pilot: Pilot[int], app: App) -> None:
+        await pilot.press("left_square_bracket")
         text = screen_text(app)
         for words in (
             "Gradient-based",
@@ -169,6 +173,7 @@ def test_space_chooses_several_and_enter_chooses_the_task(tmp_path: Path) -> Non
     async def action(pilot: Pilot[int], app: App) -> None:
         screen = app.screen
         assert isinstance(screen, BenchScreen)
+        await pilot.press("left_square_bracket")
         screen.query_one(AlgorithmList).highlight("anil")
         await pilot.press("space")
         assert screen.selection.algorithms == ("maml", "pretrain", "anil")
@@ -258,6 +263,7 @@ def test_hostile_presets_are_listed_as_text(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.parametrize("size", SIZES)
 def test_the_first_start_needs_one_key(tmp_path: Path, size: tuple[int, int]) -> None:
     async def action(pilot: Pilot[int], app: App) -> None:
+        assert isinstance(app.focused, Welcome)
         await app.picture(pilot, Snapshot(taken=1.0))
         assert isinstance(app.focused, Welcome)
         assert "sine waves: MAML against pretraining" in str(app.focused.render())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import on, work
@@ -13,9 +14,10 @@ from textual.widgets import OptionList, Static
 from tui.bench.catalog import Catalog, load_catalog, names_alone
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
 from tui.bench.estimates import Estimator, Outlook
-from tui.bench.live import Preview
-from tui.bench.previews import preview_of
 from tui.bench.selection import FIRST_ALGORITHMS, FIRST_TASK, Selection
+
+if TYPE_CHECKING:
+    from tui.bench.live import Preview
 
 WIDTH_BEFORE_LAYOUT = 26
 
@@ -35,11 +37,11 @@ class Choose(Vertical):
             self.text = text
 
     class Read(Message):
-        """The presets as far as they were read; `whole` with what their files say."""
+        """What the files of the presets say."""
 
-        def __init__(self, catalog: Catalog, whole: bool) -> None:
+        def __init__(self, catalog: Catalog) -> None:
             super().__init__()
-            self.catalog, self.whole = catalog, whole
+            self.catalog = catalog
 
     class Estimated(Message):
         """What a selection would take."""
@@ -51,7 +53,7 @@ class Choose(Vertical):
     class Previewed(Message):
         """What a task looks like."""
 
-        def __init__(self, task: str, preview: Preview) -> None:
+        def __init__(self, task: str, preview: "Preview") -> None:
             super().__init__()
             self.task, self.preview = task, preview
 
@@ -75,8 +77,8 @@ class Choose(Vertical):
         yield StartLine()
 
     def on_mount(self) -> None:
-        # After the first frame: reading YAML in a thread would hold it up.
-        self.call_after_refresh(self._load)
+        # The names stand in the first frame; what the files say is read after it.
+        self._show(names_alone(), whole=False)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw)
@@ -88,7 +90,7 @@ class Choose(Vertical):
         return name if name in self.selection.algorithms and name else self.selection.algorithms[0]
 
     @property
-    def preview(self) -> Preview | None:
+    def preview(self) -> "Preview | None":
         """What the task under the cursor, or the chosen one, looks like; None until it is made."""
         return self._previews.get(self._task_in_focus)
 
@@ -99,15 +101,16 @@ class Choose(Vertical):
 
     # What can be chosen
 
-    @work(thread=True, exclusive=True, group="catalog")
-    def _load(self) -> None:
-        """Names first, then what the files say."""
-        self.post_message(self.Read(names_alone(), False))
-        self.post_message(self.Read(load_catalog(self.data_dir), True))
+    def read(self) -> None:
+        """Reads what the files say. Called in a thread."""
+        self.post_message(self.Read(load_catalog(self.data_dir)))
 
     def on_choose_read(self, message: Read) -> None:
-        """Shows the lists; at the start the sine comparison is chosen."""
-        catalog = message.catalog
+        """Shows what the files say."""
+        self._show(message.catalog, whole=True)
+
+    def _show(self, catalog: Catalog, whole: bool) -> None:
+        """Shows the lists; at the start the sine comparison is chosen. `whole`: with what the files say."""
         if catalog.error:
             self.post_message(self.Faulty(catalog.error))
         if catalog.error and self.catalog.tasks:
@@ -119,9 +122,10 @@ class Choose(Vertical):
             there = tuple(name for name in FIRST_ALGORITHMS if catalog.algorithm(name) is not None)
             self.selection = Selection(task, there)
         self.draw()
-        if message.whole:
+        if not whole:
             self.query_one(TaskList).highlight(self.selection.task)
             self.query_one(AlgorithmList).highlight(next(iter(self.selection.algorithms), None))
+        else:
             self.about()
             self._estimate()
             self._want_preview()
@@ -208,6 +212,8 @@ class Choose(Vertical):
 
     @work(thread=True, exclusive=True, group="preview")
     def _make_preview(self, name: str) -> None:
+        from tui.bench.previews import preview_of
+
         entry = self.catalog.task(name)
         if entry is not None:
             self.post_message(self.Previewed(name, preview_of(entry, self.data_dir)))

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from engine.errors import RequestError
 from engine.presets import Spec, resolve
-from engine.presets.fields import fields_of
 from engine.presets.messages import allowed
 from engine.presets.schema import AnnealedOrder, Section
 from tui.bench.selection import Selection, override_path, scope_of
@@ -179,8 +178,8 @@ def _leaves(spec: Spec) -> Iterator[tuple[str, Any, Any]]:
     """(path, value, pydantic's field) of every key of the sections, in the schema's order."""
 
     def walk(section: Section, prefix: str) -> Iterator[tuple[str, Any, Any]]:
-        for name, info in fields_of(type(section)).items():
-            value = getattr(section, name)
+        for attribute, info in type(section).model_fields.items():
+            name, value = info.alias or attribute, getattr(section, attribute)
             if isinstance(value, Section) and not isinstance(value, AnnealedOrder):
                 yield from walk(value, f"{prefix}{name}.")
             else:

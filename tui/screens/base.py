@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from tui.snapshot import Snapshot
+from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class PlaceScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield TopLine(self.PLACE)
         yield from self.compose_body()
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     @abstractmethod
     def compose_body(self) -> ComposeResult:

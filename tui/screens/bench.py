@@ -1,23 +1,27 @@
 """The bench: choose a task and algorithms, start them, watch."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import on
+from textual import on, work
 from textual.binding import BindingType
+from textual.message import Message
 from textual.widget import Widget
 
-from engine.runs import Summary
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, StartLine
 from tui.bench.columns import ColumnScreen
-from tui.bench.live import Curves, Inner, Preview
 from tui.bench.looks import LAYOUT
+from tui.bench.opening import holds_runs, opening_columns
 from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, shown_runs
 from tui.keys import Key, place
 from tui.screens.welcome import FIRST_COMPARISON, Welcome
 from tui.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from engine.runs import Summary
+    from tui.bench.live import Preview
 
 KEYS = (
     Key("space", "choose_algorithm", "Choose", "choose the algorithm under the cursor, or let go of it"),
@@ -82,8 +86,15 @@ class BenchScreen(ColumnScreen):
     CSS = LAYOUT
     AUTO_FOCUS = "#algorithms"
 
+    class Imported(Message):
+        """What draws the curves is there."""
+
     def __init__(self) -> None:
         super().__init__()
+        self._first_start = False
+        self.is_whole = False
+        """Whether the columns of curves and inner loop are there; they need NumPy, which the first frame does
+        not wait for."""
         self._chosen_run: str | None = None
         self._came_for: str | None = None
         self._watched: list[str] = []
@@ -94,8 +105,45 @@ class BenchScreen(ColumnScreen):
     def columns(self) -> Iterator[Widget]:
         """Choose, curves, inner loop."""
         yield Choose(self.workbench.runs_dir, self.workbench.data_dir, id="choose")
-        yield Curves(id="curves", classes="column")
-        yield Inner(id="inner", classes="column")
+        self._first_start = not holds_runs(self.workbench.runs_dir)
+        yield from opening_columns(self._first_start)
+
+    def on_mount(self) -> None:
+        if self._first_start:
+            self._welcome_once()
+        self.call_after_refresh(self._read_on)
+
+    @work(thread=True, group="read on")
+    def _read_on(self) -> None:
+        """After the first frame: what is still to be imported and read, first what is missed most."""
+        steps = [self._import_columns, self.choose.read]
+        for step in reversed(steps) if self._first_start else steps:
+            step()
+
+    def _import_columns(self) -> None:
+        import tui.bench.live  # noqa: F401
+
+        self.post_message(self.Imported())
+
+    async def on_bench_screen_imported(self) -> None:
+        """Puts the columns in the place of what stood there in the first frame."""
+        from tui.bench.live import Curves, Inner
+
+        welcomed = isinstance(self.focused, Welcome)
+        with self.app.batch_update():
+            for name, column in (("curves", Curves), ("inner", Inner)):
+                await self.query_one(f"#{name}").remove()
+                await self.query_one("#bench").mount(column(id=name, classes="column"))
+            self.is_whole = True
+            self.show_column(self.column)
+            if welcomed:
+                self.set_focus(self.query_one(Welcome))
+            self.refresh_picture()
+
+    @property
+    def takes_keys(self) -> bool:
+        """Not before something has the focus."""
+        return self.focused is not None
 
     @property
     def choose(self) -> Choose:
@@ -198,8 +246,17 @@ class BenchScreen(ColumnScreen):
         runs = shown_runs(snapshot, self.workbench.run_in_focus)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
         self._watch([summary.id for summary in runs])
-        first_start = snapshot.taken > 0 and not snapshot.runs and snapshot.session is None
-        welcome = first_start and not self._is_starting
+        if self.is_whole:
+            self._draw_columns(snapshot, runs, one)
+        self._draw_choices(snapshot)
+
+    def _draw_columns(
+        self, snapshot: Snapshot, runs: "Sequence[Summary]", one: "Summary | None"
+    ) -> None:
+        from tui.bench.live import Curves, Inner
+
+        no_runs = snapshot.taken > 0 or self._first_start
+        welcome = no_runs and not snapshot.runs and snapshot.session is None and not self._is_starting
         curves = self.query_one(Curves)
         curves.welcome(welcome)
         if welcome:
@@ -208,7 +265,6 @@ class BenchScreen(ColumnScreen):
             said = STARTING if self._is_starting else ""
             curves.draw(snapshot, runs, one, self._shown_preview(snapshot, runs), said)
         self.query_one(Inner).draw(snapshot, runs, one)
-        self._draw_choices(snapshot)
 
     def _draw_choices(self, snapshot: Snapshot) -> None:
         """The start line, and a new estimate when a run was begun or has ended."""
@@ -226,7 +282,7 @@ class BenchScreen(ColumnScreen):
             self._watched = runs
             self.workbench.reader.watch(runs)
 
-    def _shown_preview(self, snapshot: Snapshot, runs: Sequence[Summary]) -> Preview | None:
+    def _shown_preview(self, snapshot: Snapshot, runs: "Sequence[Summary]") -> "Preview | None":
         """The preview, while nothing trains and nothing was asked to be seen since a task was looked at."""
         session = snapshot.session
         going = session is not None and not session.done
@@ -238,7 +294,8 @@ class BenchScreen(ColumnScreen):
         """Puts the first start's key under the finger."""
         if not self._welcomed:
             self._welcomed = True
-            self.go_to(WATCHING, self.query_one(Welcome))
+            self.show_column(WATCHING)
+            self.set_focus(self.query_one(Welcome))
 
     def action_next_run(self) -> None:
         """Looks at the next of the runs shown."""

@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from engine.errors import RequestError
 from tui.bench.choosing import GroupedList
@@ -17,6 +17,7 @@ from tui.bench.form import Field, form, problem, with_value, without_change
 from tui.bench.selection import Selection
 from tui.keys import Key, place
 from tui.output import cells, pad, plain
+from tui.widgets.key_line import KeyLine
 
 KEYS = (
     Key("enter", "edit", "Change", "change the value under the cursor"),
@@ -79,7 +80,7 @@ class SettingsScreen(ModalScreen[Selection]):
             yield Static("", id="what", markup=False)
             yield Input(id="value", select_on_focus=False, compact=True)
             yield Static("", id="said", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Input).display = False
