@@ -152,6 +152,7 @@ def test_training_events_have_no_inner_steps(name: str) -> None:
     learner = learner_of(spec_of(RULES[name][0]))
     record = Trainer(learner).step()
     assert record is not None and record["support_loss"] == []
+    assert record["meta_gradient_norms"] == []
     assert len(record["query_loss"]) == len(record["accuracy"]) == 1
     assert record["query_loss"][0] == pytest.approx(record["outer_loss"])
     validated = Trainer(learner).validate()

@@ -21,7 +21,7 @@ from engine.presets import (
 TASKS = [preset.name for preset in list_presets("tasks")]
 ALGORITHMS = [preset.name for preset in list_presets("algorithms")]
 COMPARE_CLASSES = {"pixel-nearest", "protonet", "matching", "siamese", "nil", "pretrain-nearest"}
-COMPARE_CLASSES |= {"pretrain-centroid", "pretrain-cosine", "metaoptnet"}
+COMPARE_CLASSES |= {"matching-full-context", "pretrain-centroid", "pretrain-cosine", "metaoptnet"}
 """Those that make no sense for tasks without classes."""
 COMPARISONS = [preset.name for preset in list_presets("comparisons")]
 
