@@ -163,7 +163,10 @@ class Trainer:
         )
 
     def _record(self, tasks: Episodes, portions: list[MetaGradient], loss: float) -> dict[str, Any]:
-        """Support and query losses and the metric before each inner step and after the last, over tasks."""
+        """Support and query losses and the metric before each inner step and after the last, over tasks.
+
+        A rule that shows no steps has one query loss and metric, and neither support losses nor norms.
+        """
         seen = [self._probed(tasks, number, walk) for number, walk in enumerate(portions)]
         support, query, metric = (torch.cat(parts).mean(0).tolist() for parts in zip(*seen, strict=True))
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
@@ -173,7 +176,7 @@ class Trainer:
             "support_loss": support,
             "query_loss": query,
             name: metric,
-            "meta_gradient_norms": norms,
+            "meta_gradient_norms": norms if self.rule.shows_steps else [],
         }
 
     def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
