@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tui.charts.curve import BLOCK, LONG, Curve, same_series
+from tui.charts.curve import LONG, Curve, same_series
 from tui.charts.decimation import smoothed
 from tui.charts.plot import mean_memory
 from tui.charts.series import Series
@@ -21,15 +21,16 @@ def long_series(count: int = 3 * LONG + 17, spike: int = 54_321) -> Series:
 
 def test_blocks_lose_no_extremum_and_no_point_of_time() -> None:
     series = long_series()
-    few = Curve(series).part((0.0, 1e6), smooth=False)
-    assert len(few.x) < len(series.x) / 12
+    curve = Curve(series)
+    few, block = curve.part((0.0, 1e6), smooth=False), curve.block
+    assert len(few.x) < len(series.x) / 3
     assert (np.diff(few.x) >= 0).all() and few.x[0] == 1 and few.x[-1] == series.x[-1]
     for value in (7.0, -3.0):
-        assert abs(few.x[np.nanargmax(few.y == value)] - series.x[series.y == value][0]) < BLOCK
+        assert abs(few.x[np.nanargmax(few.y == value)] - series.x[series.y == value][0]) < block
     # Whatever stretch is looked at, its lowest and highest are there.
     for begin in range(0, len(series.x) - 2048, 2048):
         stretch = series.y[begin : begin + 2048]
-        shown = few.y[(few.x > begin - BLOCK) & (few.x <= begin + 2048 + BLOCK)]
+        shown = few.y[(few.x > begin - block) & (few.x <= begin + 2048 + block)]
         assert np.nanmin(shown) <= np.nanmin(stretch) and np.nanmax(shown) >= np.nanmax(stretch)
 
 
@@ -39,12 +40,20 @@ def test_a_narrow_window_shows_every_point() -> None:
     np.testing.assert_array_equal(part.y, series.y)
 
 
-def test_short_curves_and_bands_stay_as_they_are() -> None:
+def test_short_curves_stay_as_they_are() -> None:
     x = np.arange(100.0)
     assert len(Curve(Series("a", x, x, "#fff")).part((0.0, 99.0), smooth=False).y) == 100
-    wide = np.arange(2.0 * LONG)
-    band = Series("a", wide, wide, "#fff", low=wide, high=wide)
-    assert len(Curve(band).part((0.0, 1e9), smooth=False).x) == len(wide)
+
+
+def test_a_long_band_reaches_as_far_in_blocks() -> None:
+    series = long_series()
+    low, high = series.y - 0.5, series.y + 0.25
+    band = Series("a", series.x, series.y, "#fff", low=low, high=high)
+    few = Curve(band).part((0.0, 1e6), smooth=False)
+    assert few.low is not None and few.high is not None and len(few.x) == len(few.low) == len(few.high)
+    assert np.nanmin(few.low) == -3.5 and np.nanmax(few.high) == 7.25
+    known = np.isfinite(few.y)
+    assert (few.low[known] <= few.y[known]).all() and (few.high[known] >= few.y[known]).all()
 
 
 def test_the_running_mean_over_blocks_is_that_over_points() -> None:

@@ -1,6 +1,7 @@
 """A curve that is drawn again and again: what does not change between two frames is worked out once, and a
 long one is drawn from blocks of its points."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -13,8 +14,11 @@ from tui.charts.plot import can_smooth, is_counted, mean_memory, ordered, runnin
 from tui.charts.series import Series
 
 LONG = 32_768
-"""More points than this within the window are drawn from blocks: still several in a column of dots."""
-BLOCK = 64
+"""More points than this within the window are drawn from blocks."""
+BLOCKS = 8192
+"""A long curve is made into at least half as many: several in a column of dots."""
+FEWEST_BLOCKS = 256
+"""A window with fewer shows points, however many."""
 
 
 class Curve:
@@ -26,8 +30,13 @@ class Curve:
 
     @cached_property
     def is_long(self) -> bool:
-        """Whether blocks stand for its points. Bands and single points are never many."""
-        return len(self.whole.x) > LONG and self.whole.kind == "line" and self.whole.low is None
+        """Whether blocks stand for its points."""
+        return len(self.whole.x) > LONG and self.whole.kind == "line"
+
+    @cached_property
+    def block(self) -> int:
+        """How many points a block of a long curve has: a power of two, so that it changes seldom."""
+        return 1 << (len(self.whole.x) // BLOCKS).bit_length()
 
     @cached_property
     def extent(self) -> Range | None:
@@ -47,42 +56,53 @@ class Curve:
     @cached_property
     def overview(self) -> Series:
         """The curve, or of each block of a long one its first, lowest, highest and last value."""
-        return in_blocks(self.whole) if self.is_long else self.whole
+        return in_blocks(self.whole, self.block) if self.is_long else self.whole
 
     @cached_property
     def mean(self) -> Series | None:
         """Its running mean, that of a long one over blocks; None where it is not to be smoothed."""
         if not can_smooth(self.whole):
             return None
-        return mean_of_blocks(self.whole) if self.is_long else running_mean(self.whole)
+        return mean_of_blocks(self.whole, self.block) if self.is_long else running_mean(self.whole)
 
     def part(self, x: Range, smooth: bool) -> Series:
         """What to draw in a window: its points where they are few, else blocks."""
         begin, end = np.searchsorted(self.whole.x, x)
-        chosen = self.overview if end - begin > LONG else self.whole
+        many = self.is_long and end - begin > max(LONG, FEWEST_BLOCKS * self.block)
+        chosen = self.overview if many else self.whole
         return replace(chosen, mean=self.mean) if smooth and self.mean is not None else chosen
 
 
-def in_blocks(series: Series) -> Series:
-    """Four points for each 64: first, lowest, highest, last. No extremum is lost; a gap within a block is."""
-    blocks, rest = _blocks(series.y)
-    x, x_rest = _blocks(series.x)
-    with np.errstate(invalid="ignore"):
-        lowest, highest = np.fmin.reduce(blocks, axis=1), np.fmax.reduce(blocks, axis=1)
-    y = np.stack((blocks[:, 0], lowest, highest, blocks[:, -1]), axis=1).ravel()
-    ends = np.repeat(np.stack((x[:, 0], x[:, -1]), axis=1), 2, axis=1).ravel()
-    return replace(series, x=np.append(ends, x_rest), y=np.append(y, rest))
+def in_blocks(series: Series, size: int) -> Series:
+    """Four points for each block: its first, lowest, highest and last; its band's lowest and highest. No
+    extremum is lost; a gap within a block is."""
+    whole = len(series.x) - len(series.x) % size
+
+    def table(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return values[:whole].reshape(-1, size)
+
+    def made(four: Sequence[NDArray[np.float64]], values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.append(np.stack(four, axis=1), values[whole:])
+
+    x, y = table(series.x), table(series.y)
+    ends = [x[:, 0], x[:, 0], x[:, -1], x[:, -1]]
+    values = [y[:, 0], np.fmin.reduce(y, axis=1), np.fmax.reduce(y, axis=1), y[:, -1]]
+    low = high = None
+    if series.low is not None and series.high is not None:
+        low = made([np.fmin.reduce(table(series.low), axis=1)] * 4, series.low)
+        high = made([np.fmax.reduce(table(series.high), axis=1)] * 4, series.high)
+    return replace(series, x=made(ends, series.x), y=made(values, series.y), low=low, high=high)
 
 
-def mean_of_blocks(series: Series) -> Series:
+def mean_of_blocks(series: Series, size: int) -> Series:
     """The running mean of the means of blocks, each at its block's last x."""
     known = np.abs(series.y) <= LARGEST
-    starts = np.arange(0, len(series.y), BLOCK)
+    starts = np.arange(0, len(series.y), size)
     with np.errstate(invalid="ignore"):
         sums = np.add.reduceat(np.where(known, series.y, 0.0), starts)
         means = sums / np.add.reduceat(known, starts, dtype=np.float64)
     x = np.append(series.x[starts[1:] - 1], series.x[-1])
-    return replace(series, x=x, y=smoothed(means, mean_memory(len(series.y)) / BLOCK))
+    return replace(series, x=x, y=smoothed(means, mean_memory(len(series.y)) / size))
 
 
 def same_series(one: Series, other: Series) -> bool:
@@ -107,9 +127,3 @@ def _same(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) ->
         if place["data"] == again["data"] and one.strides == other.strides:
             return True
     return len(one) <= LONG and np.array_equal(one, other, equal_nan=True)
-
-
-def _blocks(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Whole blocks `[n, 64]` and what is left over."""
-    whole = len(values) - len(values) % BLOCK
-    return values[:whole].reshape(-1, BLOCK), values[whole:]

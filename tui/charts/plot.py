@@ -92,12 +92,24 @@ def y_extent(curves: Iterable[Series], x: Range, log: bool) -> Range | None:
         for column in (curve.y, curve.low, curve.high):
             if column is None:
                 continue
-            shown = values(column[part], log)
-            shown = shown[np.isfinite(shown)]
-            if len(shown):
-                lows.append(float(shown.min()))
-                highs.append(float(shown.max()))
+            found = _extent(column[part], log)
+            if found is not None:
+                lows.append(found[0])
+                highs.append(found[1])
     return (min(lows), max(highs)) if lows else None
+
+
+def _extent(y: Floats, log: bool) -> Range | None:
+    """From the lowest to the highest value that can be drawn."""
+    if not len(y):
+        return None
+    low, high = float(np.fmin.reduce(y)), float(np.fmax.reduce(y))
+    if not (low >= -LARGEST and high <= LARGEST and (low >= SMALLEST or not log)):
+        # Not as it mostly is: look at each.
+        shown = values(y, log)
+        shown = shown[np.isfinite(shown)]
+        return (float(shown.min()), float(shown.max())) if len(shown) else None
+    return low, high
 
 
 def draw_band(canvas: Canvas, frame: Frame, series: Series, ink: int) -> None:
