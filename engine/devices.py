@@ -2,10 +2,16 @@
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.presets.schema import Spec
+from engine.presets.schema import Model, Spec
+
+INSTALL_TORCHVISION = (
+    "torchvision is not installed: in a checkout say `uv sync --extra fetch`, elsewhere install torchvision "
+    "beside kshot"
+)
 
 
 def device_name(wanted: str) -> str:
@@ -27,6 +33,16 @@ def check_device(wanted: str) -> None:
         raise RequestError(f"device {wanted}: there is no GPU here that CUDA could use; cpu works everywhere")
     if wanted == "mps" and sys.platform != "darwin":
         raise RequestError("device mps is there on macOS alone; cpu works everywhere")
+
+
+def check_model(model: Model) -> None:
+    """Refuses a body whose library is not here, before anything starts; the library is not imported.
+
+    Raises:
+        RequestError: model.name torchvision without torchvision.
+    """
+    if model.name == "torchvision" and find_spec("torchvision") is None:
+        raise RequestError(f"model.name torchvision: {INSTALL_TORCHVISION}")
 
 
 def threads(spec: Spec) -> int:

@@ -33,7 +33,7 @@ class Learner:
         self, spec: Spec, tasks: TaskDistribution, device: torch.device, dtype: torch.dtype = torch.float32
     ) -> None:
         self.spec, self.tasks, self.device, self.dtype = spec, tasks, device, dtype
-        self.body = build_body(spec.model, tasks.input_shape)
+        self.body = build_body(spec.model, tasks.input_shape, spec.seed)
         self.norm_sets = norm_sets(spec.adaptation)
         generator = torch.Generator().manual_seed(spec.seed)
         body = self.body.initial_parameters(generator)

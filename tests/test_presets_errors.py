@@ -49,7 +49,8 @@ def refused(task: str = "omniglot-5way-1shot", algorithm: str = "maml", **asked:
         ),
         (
             "task.dataset=omniglt",
-            'must be glyphs, omniglot, miniimagenet, cifar-fs, fc100 or folder, found "omniglt" (nearest: omniglot)',
+            "must be glyphs, omniglot, miniimagenet, cifar-fs, fc100 or folder, "
+            'found "omniglt" (nearest: omniglot)',
         ),
         ("adaptation.order=3", "must be 1 or 2, or a mapping {from, to, at}, found 3"),
         ("adaptation.order={from: 3}", "adaptation.order.from must be 1 or 2, found 3"),

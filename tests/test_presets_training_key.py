@@ -31,6 +31,9 @@ OTHER: dict[str, Any] = {
     "model.filters": 3,
     "model.pooling": {"max": "stride", "stride": "max"},
     "model.features": {"mean": "flatten", "flatten": "mean"},
+    "model.dropblock": 0.1,
+    "model.dropblock_size": 3,
+    "model.backbone": "resnet34",
     "model.hidden": [3],
     "model.norm": {"batch": "none", "none": "batch"},
     "model.head": "cosine",
@@ -167,8 +170,9 @@ NEVER = {
     "training.validation.adaptation.constant_memory",
 }
 STEPPED = ("update", "batch", "learned_rates")
-CONV4 = {"model.hidden"}
-MLP = {"model.filters", "model.pooling", "model.features"}
+LARGER = {"model.dropblock", "model.dropblock_size", "model.backbone"}
+CONV4 = {"model.hidden"} | LARGER
+MLP = {"model.filters", "model.pooling", "model.features"} | LARGER
 ADAPTATION = {
     f"adaptation.{name}"
     for name in ("rule", "steps", "learning_rate", "parameters", "order", "head", "loss_reduction")

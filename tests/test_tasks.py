@@ -349,7 +349,7 @@ def test_joint_examples_are_drawn_evenly_over_images(rotations: str) -> None:
     tasks = images(rotations=rotations)
     turns = 1 if rotations == "none" else 4
     assert tasks.joint_outputs == 7 * turns
-    x, y = tasks.examples(torch.arange(20000))
+    x, y, _ = tasks.examples(torch.arange(20000))
     assert x.shape == (1, 20000, 1, 4, 4)
     assert y.shape == (1, 20000)
     number, turn = read(x[0])
@@ -467,7 +467,7 @@ def test_support_points_may_lie_elsewhere_than_queries() -> None:
     assert episodes.query_x.shape == (300, 30, 1)
     assert uniform_distance(episodes.support_x, 0, 5) < KOLMOGOROV
     assert uniform_distance(episodes.query_x, -5, 0) < KOLMOGOROV
-    x, _ = tasks.examples(torch.arange(20000))
+    x = tasks.examples(torch.arange(20000)).x
     assert float((x >= 0).double().mean()) == pytest.approx(0.25, abs=0.015)
 
 
@@ -483,7 +483,7 @@ def test_an_oracle_is_told_what_varies_and_sees_the_same_waves() -> None:
                 assert all(torch.equal(other[:, n, 1:], seen.detail[:, told]) for n in range(one.shape[1]))
             assert torch.equal(known.support_y, seen.support_y)
             assert torch.equal(known.query_y, seen.query_y)
-        x, y = oracle.examples(torch.arange(200))
+        x, y, _ = oracle.examples(torch.arange(200))
         assert torch.equal(y, plain.examples(torch.arange(200)).y)
         columns = dict(zip(told, x[0, :, 1:].T, strict=True))
         wave = torch.sin(columns.get(2, 1.0) * x[0, :, 0] - columns.get(1, 0.0))
@@ -501,7 +501,7 @@ def test_a_finite_set_of_waves_has_new_points_at_each_visit() -> None:
         assert torch.equal(waves.setdefault(i, (wave, points))[0], wave)
     assert len({tuple(wave.tolist()) for wave, _ in waves.values()}) == 6
     assert len({tuple(points.flatten().tolist()) for points in episodes.support_x}) == 300
-    x, y = tasks.examples(torch.arange(500))
+    x, y, _ = tasks.examples(torch.arange(500))
     for point, value in zip(x[0, :, 0], y[0, :, 0], strict=True):
         fits = [abs(float(w[0] * torch.sin(w[2] * point - w[1]) - value)) < 1e-12 for w, _ in waves.values()]
         assert any(fits)
@@ -509,7 +509,7 @@ def test_a_finite_set_of_waves_has_new_points_at_each_visit() -> None:
 
 def test_joint_points_are_each_of_their_own_wave() -> None:
     """Mean zero-function error of Finn's family: E[A²] E[sin²(x − φ)] over the whole rectangle."""
-    x, y = sine().examples(torch.arange(60000))
+    x, y, _ = sine().examples(torch.arange(60000))
     assert uniform_distance(x[0, :20000], -5, 5) < KOLMOGOROV
     grid_x, grid_phase = torch.meshgrid(
         torch.linspace(-5, 5, 401, dtype=torch.float64),
@@ -537,4 +537,5 @@ def test_the_stream_gives_each_iteration_its_own_indices(tasks: TaskDistribution
     joint = TrainingStream(tasks, size)
     for iteration in (0, 1, 64, 70, 129):
         expected = tasks.examples(torch.arange(iteration * size, (iteration + 1) * size))
-        assert same_examples(joint.examples(iteration), *expected)
+        assert same_examples(joint.examples(iteration), expected.x, expected.y)
+        assert torch.equal(joint.examples(iteration).indices, expected.indices)

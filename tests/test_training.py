@@ -172,7 +172,7 @@ def test_pretraining_sees_as_many_examples_as_a_meta_batch(base: dict) -> None:
         plain = copied(each.learner.meta_parameters)
         reference = torch.optim.Adam(list(plain.values()), lr=0.01)
         for iteration in range(3):
-            x, y = each.learner.tasks.examples(torch.arange(iteration * size, (iteration + 1) * size))
+            x, y, _ = each.learner.tasks.examples(torch.arange(iteration * size, (iteration + 1) * size))
             leaves = {name: p.clone().requires_grad_() for name, p in plain.items()}
             loss = plain_loss(plain_outputs(spec.model, leaves, x[0]), y[0])
             slopes = torch.autograd.grad(loss, list(leaves.values()))

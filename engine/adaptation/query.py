@@ -4,21 +4,27 @@ import torch
 from torch import Tensor
 
 from engine.models import Body, Parameters
-from engine.models.blocks import BatchStatistics, Observed
+from engine.models.blocks import BatchStatistics, Noise, Observed
 from engine.tasks.episodes import Episodes
 
 
 def query_features(
-    body: Body, parameters: Parameters, task: Episodes, statistics: str, observed: Observed | None = None
+    body: Body,
+    parameters: Parameters,
+    task: Episodes,
+    statistics: str,
+    observed: Observed | None = None,
+    noise: Noise | None = None,
 ) -> Tensor:
     """Features `[T, Q, D]` of the query set.
 
     `query`: all queries of the task normalise each other (transductive: Finn 2017, Antoniou 2019). `support`:
     the support set alone gives the statistics. `one`: the support set and one query at a time (Nichol 2018,
     not transductive). `running`: those that `parameters` hold. What `query` finds is written into `observed`.
+    `noise` is for training, whose statistics are the queries'.
     """
     if statistics in ("query", "running"):
-        return body(parameters, task.query_x, BatchStatistics(observed=observed))
+        return body(parameters, task.query_x, BatchStatistics(observed=observed, noise=noise))
     shots = task.support_x.shape[1]
     if statistics == "support":
         both = torch.cat([task.support_x, task.query_x], 1)

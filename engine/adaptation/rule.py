@@ -13,7 +13,7 @@ from engine.adaptation.losses import Kind, task_loss
 from engine.adaptation.norms import Norms
 from engine.adaptation.query import query_features
 from engine.models import Body, Parameters
-from engine.models.blocks import BatchStatistics
+from engine.models.blocks import BatchStatistics, Noise
 from engine.presets.schema import Adaptation, Model
 from engine.tasks.episodes import Episodes, Part
 
@@ -53,7 +53,7 @@ class Rule(ABC):
     def __init__(self, setting: Setting) -> None:
         self.body, self.adaptation, self.kind = setting.body, setting.adaptation, setting.kind
         self.outputs, self.statistics, self.kept = setting.outputs, setting.statistics, setting.kept
-        self.steps = 1
+        self.steps, self.part = 1, setting.part
         per_step, running = self.adaptation.per_step_norms, self.statistics == "running"
         self.norms = Norms(self.kept, setting.norm_sets, per_step, running)
 
@@ -61,14 +61,21 @@ class Rule(ABC):
         """Features `[T, S, D]` of the support set at step `number`, normalised by the support set's own
         statistics (or running ones, in testing that asks for them)."""
         chosen = self.norms.of_support(number)
-        statistics = BatchStatistics(observed=self.norms.observed(chosen))
+        noise = self.noise(task, f"support {number}")
+        statistics = BatchStatistics(observed=self.norms.observed(chosen), noise=noise)
         return self.body(self.norms.at(parameters, chosen), task.support_x, statistics)
 
     def query_features(self, parameters: Parameters, task: Episodes, number: int = 0) -> Tensor:
         """Features `[T, Q, D]` of the query set after `number` steps, normalised as the protocol says."""
         chosen = self.norms.of_query(number)
         observed = self.norms.observed(chosen)
-        return query_features(self.body, self.norms.at(parameters, chosen), task, self.statistics, observed)
+        noise = self.noise(task, f"query {number}")
+        parameters = self.norms.at(parameters, chosen)
+        return query_features(self.body, parameters, task, self.statistics, observed, noise)
+
+    def noise(self, task: Episodes, purpose: str) -> Noise | None:
+        """What a pass of training draws its own randomness by; none in validation and testing."""
+        return Noise(task.indices, purpose) if self.part == "train" else None
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
         """s[0], differentiable in the meta-parameters: nothing, for a rule that solves a task in one go."""

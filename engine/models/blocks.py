@@ -15,17 +15,27 @@ from torch import Tensor
 EPSILON = 1e-5
 
 
+class Noise(NamedTuple):
+    """What a training pass's own randomness (DropBlock) is drawn by: the numbers of its tasks `[T]` or its
+    examples `[T, B]`, and which pass it is."""
+
+    indices: Tensor
+    purpose: str
+
+
 class BatchStatistics(NamedTuple):
     """Whose mean and variance normalise a batch.
 
     The B examples of a task fall into `groups` equal consecutive groups, each normalised by itself, by the
     statistics of its first `reference` examples (none: of all of them). What was found is written into
-    `observed`, if there is one: by norm, mean and unbiased variance `[T, C]` of each group.
+    `observed`, if there is one: by norm, mean and unbiased variance `[T, C]` of each group. `noise` is there
+    in training alone: a body that drops features at random drops none without.
     """
 
     groups: int = 1
     reference: int | None = None
     observed: "Observed | None" = None
+    noise: Noise | None = None
 
     @property
     def whole(self) -> bool:
@@ -101,9 +111,7 @@ def normalise_features(x: Tensor, norm: Norm, statistics: BatchStatistics, name:
     return found
 
 
-def normalise_maps(
-    x: Tensor, norm: Norm, tasks: int, statistics: BatchStatistics, name: str = ""
-) -> Tensor:
+def normalise_maps(x: Tensor, norm: Norm, tasks: int, statistics: BatchStatistics, name: str = "") -> Tensor:
     """Batch normalisation of maps over examples and positions, each task by itself.
 
     Args:
@@ -139,13 +147,14 @@ def _shape_observed(observed: "Observed | None", name: str, channels: int) -> No
 
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, tasks: int, stride: int) -> Tensor:
-    """3x3 convolution, padding 1, of `x [B, T * C, H, W]`, each task's channels by its own filters.
+    """Convolution of `x [B, T * C, H, W]`, each task's channels by its own filters, padded to its own size.
 
-    `weight [O, C, 3, 3]` (then T is 1, or the filters are repeated) or `[T, O, C, 3, 3]`; returns `[B, T * O,
-    H', W']`.
+    `weight [O, C, k, k]` (k odd; then T is 1, or the filters are repeated) or `[T, O, C, k, k]`; returns
+    `[B, T * O, H', W']`.
     """
     if weight.dim() == 4:
         weight = weight.expand(tasks, *weight.shape)
     if bias is not None:
         bias = bias.expand(tasks, weight.shape[1]).reshape(-1)
-    return functional.conv2d(x, weight.flatten(0, 1), bias, stride=stride, padding=1, groups=tasks)
+    padding = weight.shape[-1] // 2
+    return functional.conv2d(x, weight.flatten(0, 1), bias, stride=stride, padding=padding, groups=tasks)

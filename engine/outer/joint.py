@@ -7,7 +7,7 @@ from torch import Tensor
 from engine.adaptation.apply_head import apply_head
 from engine.adaptation.losses import Kind, task_loss
 from engine.models import Body, Parameters
-from engine.models.blocks import BatchStatistics, Observed
+from engine.models.blocks import BatchStatistics, Noise, Observed
 from engine.tasks.episodes import Examples
 
 
@@ -24,7 +24,8 @@ def joint_gradient(
     The batch's statistics are written into `observed`; with a `head_scale` the head is a cosine classifier.
     """
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
-    features = body(leaves, examples.x, BatchStatistics(observed=observed))
+    noise = Noise(examples.indices, "joint")
+    features = body(leaves, examples.x, BatchStatistics(observed=observed, noise=noise))
     outputs = apply_head(features, leaves, head_scale)
     loss = task_loss(kind, outputs, examples.y).mean()
     gradients = torch.autograd.grad(loss, list(leaves.values()))

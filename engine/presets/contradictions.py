@@ -76,7 +76,16 @@ def _model(spec: Spec) -> Iterator[Contradiction]:
                 f"model.name {model.name} takes images; a sine task needs mlp", ("model.name",)
             )
         return
+    if model.dropblock and model.name != "resnet12":
+        reason = f"model.dropblock is for model.name resnet12, not for {model.name}"
+        yield Contradiction(reason, ("model.dropblock", "model.name"))
+    if model.norm == "none" and model.name in ("resnet12", "torchvision"):
+        reason = f"model.norm none: {model.name} is made with batch normalisation; conv4 and mlp go without"
+        yield Contradiction(reason, ("model.norm", "model.name"))
     too_small = task.image_size is not None and task.image_size < SMALLEST_POOLED
+    if model.name == "resnet12" and too_small:
+        reason = f"task.image_size {task.image_size} is too small for resnet12's four poolings"
+        yield Contradiction(f"{reason}: at least {SMALLEST_POOLED}", ("task.image_size", "model.name"))
     if model.name == "conv4" and model.pooling == "max" and too_small:
         reason = f"task.image_size {task.image_size} is too small for conv4's four poolings"
         yield Contradiction(

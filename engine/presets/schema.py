@@ -82,13 +82,26 @@ Task = Annotated[
 class Model(Section):
     """The body that learns features; heads are made by the adaptation rule."""
 
-    name: Literal["conv4", "mlp", "pixels"] = Field(
+    name: Literal["conv4", "resnet12", "torchvision", "mlp", "pixels"] = Field(
         "conv4", description="`pixels` has no parameters: its features are the image's own values"
     )
-    filters: Positive = Field(64, description="conv4: filters of each block")
+    filters: Positive = Field(
+        64,
+        description="conv4: filters of each block; resnet12: of the first, the others have 2.5, 5 and 10 times "
+        "as many",
+    )
     pooling: Literal["max", "stride"] = Field("max", description="conv4: 2x2 max-pooling, or strides of 2")
     features: Literal["flatten", "mean"] = Field(
-        "flatten", description="conv4: the last map as it is, or its mean over positions (Finn's strided net)"
+        "flatten",
+        description="images: the last maps as they are, or their mean over positions (Finn's strided net)",
+    )
+    dropblock: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="resnet12: share of the last two blocks' maps that is dropped in training, by squares",
+    )
+    dropblock_size: Positive = Field(5, description="resnet12: pixels a side of DropBlock's squares")
+    backbone: Literal["resnet18", "resnet34"] = Field(
+        "resnet18", description="torchvision: which of its networks"
     )
     hidden: Annotated[tuple[Positive, ...], Field(strict=False, min_length=1)] = Field(
         (40, 40), description="mlp: units of each hidden layer"

@@ -12,7 +12,13 @@ from engine.presets.shapes import training_shape
 NUMERICS_VERSION = 3
 """Raised whenever the engine's numbers change, so that no training from before is reused."""
 
-_MODEL_KEYS = {"conv4": ("filters", "pooling", "features", "norm"), "mlp": ("hidden", "norm"), "pixels": ()}
+_MODEL_KEYS = {
+    "conv4": ("filters", "pooling", "features", "norm"),
+    "resnet12": ("filters", "features"),
+    "torchvision": ("backbone", "features"),
+    "mlp": ("hidden", "norm"),
+    "pixels": (),
+}
 _RULE_KEYS = {
     "nearest": ("distance",),
     "prototypes": ("distance",),
@@ -43,7 +49,12 @@ def training_reads(spec: Spec) -> dict[str, Any]:
 
 def _model(model: Model) -> dict[str, Any]:
     head = {"head": model.head, "head_scale": model.head_scale} if model.head == "cosine" else {}
-    return {"name": model.name, **{name: getattr(model, name) for name in _MODEL_KEYS[model.name]}} | head
+    return {"name": model.name, **{name: getattr(model, name) for name in _model_keys(model)}} | head
+
+
+def _model_keys(model: Model) -> tuple[str, ...]:
+    drops = model.name == "resnet12" and model.dropblock > 0
+    return (*_MODEL_KEYS[model.name], *(("dropblock", "dropblock_size") if drops else ()))
 
 
 def _data(spec: Spec) -> dict[str, Any]:

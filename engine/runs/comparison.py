@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.data import check_task_fits
-from engine.devices import check_device
+from engine.devices import check_device, check_model
 from engine.errors import RequestError
 from engine.presets import Comparison, Row, Spec, load_comparison, load_preset, training_key
 from engine.runs.listing import Summary, list_runs
@@ -190,6 +190,7 @@ def _training(
     training = trainings.get((key, spec.seed))
     if training is None:
         check_device(spec.device)
+        check_model(spec.model)
         found = choose(there_are, key, spec.seed)
         action: Action = "train" if found is None else ACTIONS[found[1]]
         run = found[0] if found is not None and action != "retrain" else None

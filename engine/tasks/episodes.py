@@ -33,10 +33,12 @@ class Episodes(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """A batch for joint training: `x [1, B, ...]` and labels `y [1, B]` (classes) or `[1, B, 1]` (values)."""
+    """A batch for joint training: `x [1, B, ...]`, labels `y [1, B]` (classes) or `[1, B, 1]` (values), and
+    the examples' numbers in their stream `indices [1, B]`."""
 
     x: Tensor
     y: Tensor
+    indices: Tensor
 
 
 class TaskDistribution(Protocol):

@@ -145,4 +145,5 @@ class ImageEpisodes:
         turn = integers(self._key("train", "joint turns"), index, 1, self.joint_turns).squeeze(-1)
         labels = classes * self.joint_turns + turn
         warps = self._warps("train", "joint warps", index, ())
-        return Examples(self._pictures(positions, turn, warps).unsqueeze(0), labels.unsqueeze(0))
+        pictures = self._pictures(positions, turn, warps)
+        return Examples(pictures.unsqueeze(0), labels.unsqueeze(0), index.unsqueeze(0))

@@ -115,4 +115,4 @@ class Sine:
         waves = self._waves(uniform(self._key("train", "wave"), identity, 3))
         points = (self.inputs(x, waves).squeeze(1), wave(waves, x, self.sign))
         given_x, y = (v.unsqueeze(0).to(self.device, self.dtype) for v in points)
-        return Examples(given_x, y)
+        return Examples(given_x, y, index.unsqueeze(0).to(self.device))

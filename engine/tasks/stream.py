@@ -28,8 +28,9 @@ class TrainingStream:
     def examples(self, iteration: int) -> Examples:
         """The batch of joint training of an iteration (from 0)."""
         begin = (iteration % self.ahead) * self.size
-        x, y = self._drawn(iteration, joint=True)[:2]
-        return Examples(x[:, begin : begin + self.size], y[:, begin : begin + self.size])
+        block = self._drawn(iteration, joint=True)
+        assert isinstance(block, Examples)
+        return Examples(*(tensor[:, begin : begin + self.size] for tensor in block))
 
     def _drawn(self, iteration: int, joint: bool) -> Episodes | Examples:
         number = iteration // self.ahead
