@@ -27,6 +27,7 @@ from tui.compare.histogram import Histogram, binned, histogram_lines, shares, sh
 from tui.compare.remarks import against_published, episodes_needed, more_episodes, seeds_needed
 from tui.compare.view import View, next_baseline, view_of
 from tui.compare.widgets import Notes, ResultTable
+from tui.compare.words import why_no_difference
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen, help_text
 from tui.widgets.chart import CHART_KEYS, Chart
@@ -264,6 +265,16 @@ def test_one_sentence_says_whether_the_row_beats_the_baseline(tmp_path):
     assert answer(made, made.row("pretrain")) == others
     without = view(tmp_path, "none")
     assert answer(without, without.row("maml")).startswith("No baseline is chosen")
+
+
+def test_without_a_shared_seed_that_is_the_reason(tmp_path):
+    run_with_result(tmp_path, "maml", 0.9)
+    run_with_result(tmp_path, "pretrain", 0.7, seed=3)
+    made = view(tmp_path)
+    row = made.row("maml")
+    said = "Whether maml beats pretrain is not known: they have no training seed in common."
+    assert answer(made, row) == said
+    assert "have no training seed in common" in why_no_difference(made, row)
 
 
 def test_the_sentence_names_seeds_and_a_lower_error_is_better(tmp_path):

@@ -74,6 +74,18 @@ def test_seeds_of_one_training_are_one_row(tmp_path):
     assert row["train_seconds"] == 2 * 214 and row["tasks_seen"] == pytest.approx(2 * 500 * each)
 
 
+def test_the_baseline_is_the_pretraining_that_pairs_with_most_seeds(tmp_path):
+    for seed in (0, 1):
+        run_with_result(tmp_path, "maml", 0.9, seed=seed)
+        run_with_result(tmp_path, "pretrain", 0.7, seed=seed)
+    run_with_result(tmp_path, "pretrain", 0.8, seed=7, settings=["outer.learning_rate=0.5"])
+    found = only(tmp_path)
+    chosen = next(row for row in found.rows if row.label == found.default_baseline)
+    assert chosen.seeds == (0, 1)
+    table = found.table(found.default_baseline)
+    assert next(row for row in table["rows"] if row["label"] == "maml")["vs_baseline"] is not None
+
+
 def test_a_known_reason_stands_in_place_of_not_tested(tmp_path):
     run_with_result(tmp_path, "maml", 0.9)
     run = finished_run(tmp_path, "maml", seed=1)

@@ -37,10 +37,16 @@ class Standing:
 
     @cached_property
     def default_baseline(self) -> str | None:
-        """The row of pretraining that has results, else any pretraining; None where there is none."""
-        tested = sorted(self.rows, key=lambda row: not row.finished)
-        exact = [row.label for row in tested if row.algorithm == BASELINE]
-        return next(iter([*exact, *(r.label for r in tested if r.algorithm.startswith(BASELINE))]), None)
+        """The row of pretraining that pairs with the most seeds of other rows, else any pretraining that has
+        results, else any at all; None where there is none."""
+
+        def rank(row: RowRuns) -> tuple[bool, int]:
+            seeds = [len(row.finished.keys() & other.finished.keys()) for other in self.rows]
+            return not row.finished, -sum(seeds)
+
+        found = [row for row in self.rows if row.algorithm.startswith(BASELINE)]
+        exact = [row for row in found if row.algorithm == BASELINE]
+        return min(exact or found, key=rank).label if found else None
 
     def explained(self, reasons: Mapping[str, str]) -> "Standing":
         """The same table whose rows say why, by run id, a run has no result here and gets none."""

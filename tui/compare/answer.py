@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from engine.runs.reports import verdict
 from tui.compare.remarks import paired_seeds, what_would_decide
 from tui.compare.view import Row, View
+from tui.compare.words import nothing_shared
 from tui.numbers import interval
 from tui.output import plain
 
@@ -59,7 +60,7 @@ def _why_unknown(view: View, row: Row) -> str:
     other = view.row(view.baseline)
     if other is None or other["after"] is None:
         return f"{plain(view.baseline or '')} is {plain((other or {}).get('error') or 'not tested')}"
-    return "they have no test episodes in common"
+    return f"they {nothing_shared(view, row)}"
 
 
 def _all_rows(view: View) -> str:

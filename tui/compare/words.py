@@ -33,7 +33,24 @@ def why_no_difference(view: View, row: Row) -> str:
         return f"{label} is the baseline: choose another row to see its difference to it"
     if view.baseline is None:
         return "no baseline is chosen: b chooses one"
-    return f"{label} and {plain(view.baseline)} have no test episodes in common yet: e tests what is missing"
+    if row["after"] is None or _baseline_after(view) is None:
+        return (
+            f"{label} and {plain(view.baseline)} have no test episodes in common yet: e tests what is missing"
+        )
+    return f"{label} and {plain(view.baseline)} {nothing_shared(view, row)}; b chooses another baseline"
+
+
+def nothing_shared(view: View, row: Row) -> str:
+    """What two tested rows lack to be paired."""
+    found = {each.label: each.finished.keys() for each in view.standing.rows}
+    if found[row["label"]] & found.get(view.baseline or "", set()):
+        return "were not tested on the same episodes"
+    return "have no training seed in common"
+
+
+def _baseline_after(view: View) -> object:
+    baseline = view.row(view.baseline)
+    return baseline["after"] if baseline else None
 
 
 def untested(view: View) -> bool:
