@@ -102,9 +102,14 @@ class GradientRule(Rule):
             gradients,
             lambda name: rate_of(self.adaptation, meta_parameters, name, number),
             number,
-            self.carried.get(STEPS, 0.0),
+            self._steps_before,
         )
         return state | moved, losses.detach()
+
+    def _steps_before(self, name: str) -> float | Tensor:
+        """Steps that a parameter's second moment had seen: none of a head made anew, or of what adapts in
+        testing alone."""
+        return self.carried[STEPS] if SECOND + name in self.carried else 0.0
 
     def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """Cross-entropy or squared error `[T]` on the support set."""

@@ -19,6 +19,7 @@ FIRST, VELOCITY = "first.", "velocity."
 STEPS = "second.steps"
 """How many inner steps the kept second moments have seen: a number without axes."""
 Rates = Callable[[str], float | Tensor]
+StepsBefore = Callable[[str], float | Tensor]
 
 
 def carried_names(adaptation: Adaptation) -> tuple[str, ...]:
@@ -49,14 +50,14 @@ def updated(
     gradients: Parameters,
     rates: Rates,
     number: int,
-    steps_before: float | Tensor,
+    steps_before: StepsBefore,
 ) -> State:
     """What step `number` (from 0) changes of a state: the parameters, and what is carried with them.
 
     Args:
         gradients: `[T, ...]` of each parameter that adapts.
         rates: the rate of a parameter by its name.
-        steps_before: how many steps the second moments had seen before this task.
+        steps_before: how many steps a parameter's second moment had seen before this task.
     """
     if adaptation.update == "sgd":
         return {n: _descended(state[n], g, rates(n)) for n, g in gradients.items()}
@@ -87,16 +88,17 @@ def _adam(
     gradients: Parameters,
     rates: Rates,
     number: int,
-    steps_before: float | Tensor,
+    steps_before: StepsBefore,
 ) -> State:
     """Adam (Kingma & Ba 2015, algorithm 1); first moments begin anew in each task."""
     decay, second_decay = adaptation.betas
-    bias, second_bias = 1 - decay ** (number + 1), 1 - second_decay ** (steps_before + number + 1)
+    bias = 1 - decay ** (number + 1)
     found: State = {}
     for name, gradient in gradients.items():
         first = torch.lerp(gradient, state[FIRST + name], decay)
         second = torch.lerp(gradient.square(), state[SECOND + name], second_decay)
         found[FIRST + name], found[SECOND + name] = first, second
+        second_bias = 1 - second_decay ** (steps_before(name) + number + 1)
         # The root's slope at zero is infinite: an entry that never had a gradient stays where it is.
         moved = second > 0
         root = torch.where(moved, second / second_bias, 1.0).sqrt()
