@@ -1,7 +1,8 @@
 """The middle and right columns: curves of the runs shown, and the inner loop of one of them."""
 
+import time
 from collections.abc import Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -22,6 +23,9 @@ from tui.output import cells, plain
 from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
+
+TEXT_SECONDS = 0.9
+"""Numbers that change faster than this cannot be read."""
 
 
 class Panel(Static):
@@ -150,14 +154,38 @@ class Inner(VerticalScroll):
         yield Panel("Meta-gradient norm by step", id="norms")
         yield Panel("This run", id="facts")
 
+    def __init__(self, **named: Any) -> None:
+        super().__init__(**named)
+        self._told: tuple[object, ...] = ()
+        self._told_at, self._waits = 0.0, False
+        self._latest: tuple[Snapshot, Sequence[Summary], Summary | None, History | None] | None = None
+
     def draw(self, snapshot: Snapshot, runs: Sequence[Summary], looked_at: Summary | None) -> None:
-        """Draws the run that is looked at."""
+        """Draws the run that is looked at; its texts at most once a second, while they say the same things of
+        the same run in other numbers."""
         history = snapshot.histories.get(looked_at.id) if looked_at is not None else None
         chart = self.query_one("#fan", Chart)
         curves = fan(history, looked_at) if history is not None and looked_at is not None else []
         chart.display = bool(curves)
         if curves:
             chart.show(curves)
+        state = looked_at and (looked_at.id, looked_at.state, looked_at.status.phase, looked_at.status.error)
+        asked = looked_at and snapshot.asked.get(looked_at.id)
+        about = (state, asked, [summary.id for summary in runs], history is None, self.size)
+        self._latest = snapshot, runs, looked_at, history
+        wait = self._told_at + TEXT_SECONDS - time.monotonic()
+        if about != self._told or wait <= 0:
+            self._told = about
+            self._tell()
+        elif not self._waits:
+            # This picture may be the last for long: what it says is told all the same.
+            self._waits = True
+            self.set_timer(wait, self._tell)
+
+    def _tell(self) -> None:
+        assert self._latest is not None
+        snapshot, runs, looked_at, history = self._latest
+        self._told_at, self._waits = time.monotonic(), False
         width = max(20, self.scrollable_content_region.width - 4)
         gain = norms = None
         if history is not None and looked_at is not None:

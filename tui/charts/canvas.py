@@ -32,13 +32,10 @@ class Canvas:
         """Sets dots at `x [n]`, `y [n]`; those outside are left out."""
         inside = (x >= 0) & (x < 2 * self.width) & (y >= 0) & (y < 4 * self.height)
         x, y = x[inside], y[inside]
-        lit = np.zeros((4 * self.height, 2 * self.width), dtype=np.uint8)
-        lit[y, x] = 1
-        cells = lit.reshape(self.height, 4, self.width, 2) * _BITS[None, :, None, :]
-        codes = cells.sum(axis=(1, 3), dtype=np.uint8)
+        cells = (y >> 2) * self.width + (x >> 1)
         dots, inks = (self._light_dots, self._light_ink) if light else (self._dots, self._ink)
-        dots |= codes
-        inks[codes > 0] = ink
+        np.bitwise_or.at(dots.reshape(-1), cells, _BITS[y & 3, x & 1])
+        inks.reshape(-1)[cells] = ink
 
     def mark(self, column: int, row: int, character: str, ink: int) -> None:
         """Puts one character into a cell, over whatever dots are there."""
