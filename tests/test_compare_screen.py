@@ -594,7 +594,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", (SIZES[0], SIZES[-1]))
 def test_hostile_names_and_numbers_break_nothing(tmp_path, size):
     run = finished_run(tmp_path, "maml")
     add_result(run, accuracies(0.9))

@@ -19,7 +19,7 @@ from engine.errors import RequestError
 from engine.runs import Run, StatusWriter, asked, create_run, list_runs, read_status, write_checkpoint
 from tui.runs.families import nested
 from tui.runs.requests import changes_of
-from tui.runs.rows import COLUMNS, filtered, layout, ordered
+from tui.runs.rows import COLUMNS, filtered, layout, ordered, row_cells
 from tui.screens.log import LogScreen
 from tui.screens.questions import AskText
 from tui.screens.replay import ReplayScreen
@@ -86,6 +86,14 @@ def test_columns_fill_the_width_and_never_pass_it(width: int) -> None:
     assert total <= max(width, 64)
     assert all(column.least <= size <= column.most for column, size in widths)
     assert len(layout(200)) == len(COLUMNS)
+
+
+def test_a_phase_that_does_not_fit_gives_way_to_the_state(tmp_path: Path, live: Callable[..., Run]) -> None:
+    live(tmp_path, state="starting", phase="importing torch")
+    (run,) = snapshot_of(tmp_path).runs
+    state = next(index for index, (column, _) in enumerate(layout(120)) if column.name == "state")
+    assert row_cells(run, (), layout(120), 0.0)[state].strip() == "starting"
+    assert row_cells(run, (), layout(200), 0.0)[state].strip() == "importing torch"
 
 
 def test_what_is_impossible_is_greyed(tmp_path: Path, live: Callable[..., Run]) -> None:
@@ -245,16 +253,16 @@ def test_forks_stand_under_what_they_were_forked_from(tmp_path: Path) -> None:
     old = make_run(tmp_path, name="old", state="finished", step=40)
     make_run(tmp_path, seed=1, name="between", state="finished", step=40)
     summaries = {run.name: run for run in snapshot_of(tmp_path).runs}
-    fork = replace(summaries["between"], run=Run(tmp_path / "99-fork"), name="fork", parent=old.id)
+    fork = replace(summaries["between"], run=Run(tmp_path / "99-fork"), name="maml, fork", parent=old.id)
     deeper = replace(fork, run=Run(tmp_path / "99-fork-2"), name="deeper", parent="99-fork")
     newest_first = (deeper, fork, summaries["between"], summaries["old"])
 
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         app.show(Snapshot(time.time(), newest_first))
         await until(pilot, lambda: len(app.runs.table.rows) == 4)
-        assert [run.name for run in app.runs.table.rows] == ["old", "fork", "deeper", "between"]
+        assert [run.name for run in app.runs.table.rows] == ["old", "maml, fork", "deeper", "between"]
         assert "✔ old " in shown(app) and "✔ └ fork " in shown(app) and "✔   └ deeper " in shown(app)
-        select(app, "fork")
+        select(app, "maml, fork")
         await until(pilot, lambda: f"fork of    {old.id}" in shown(app))
         app.runs.order = "best"
         app.runs.refresh_picture()

@@ -136,6 +136,9 @@ def row_cells(
     for column, width in widths:
         room = width - len(branch) if column.name == "run" else width
         text = _cell(column.name, summary, asked, room, now)
+        if branch and column.name == "run":
+            # A fork's name begins with the algorithm, which has a column of its own: room for what is changed.
+            text = text.removeprefix(f"{summary.algorithm}, ")
         texts.append(cut(branch + text if column.name == "run" else text, width, column.right))
     return tuple(texts)
 
