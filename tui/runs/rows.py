@@ -137,7 +137,7 @@ def row_cells(
         room = width - len(branch) if column.name == "run" else width
         text = _cell(column.name, summary, asked, room, now)
         if branch and column.name == "run":
-            # A fork's name begins with the algorithm, which has a column of its own: room for what is changed.
+            # The algorithm has a column of its own: room for what is changed.
             text = text.removeprefix(f"{summary.algorithm}, ")
         texts.append(cut(branch + text if column.name == "run" else text, width, column.right))
     return tuple(texts)
