@@ -104,7 +104,7 @@ class Learners:
         if key not in self.kept:
             episodes.tell(request.run, request.name, "loading data")
             tasks = build_tasks(spec, folder, CPU)
-            self.kept[key] = trained_learner(spec, tasks, CPU, request.data, request.checkpoint)
+            self.kept[key] = trained_learner(spec, tasks, CPU, request.data, request.checkpoints)
         self.kept.move_to_end(key)
         while len(self.kept) > LEARNERS_KEPT:
             self.kept.popitem(last=False)

@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from engine.requests import ENDED, KIND, Asked
 from engine.runs import Run, Status, read_status, write_result
 from engine.runs.files import to_json, write_whole
 from engine.runs.results import episodes_key
+from engine.runs.testing import digest_in
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
 from engine.train_job import torch_device
@@ -72,7 +73,7 @@ def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:
     device = torch_device(request.device, spec.device)
     progress("loading data", 0, 1)
     tasks = build_tasks(spec, data_folder(), device)
-    learner = trained_learner(spec, tasks, device, request.data, request.checkpoint)
+    learner = trained_learner(spec, tasks, device, request.data, request.checkpoints)
     evaluation = spec.evaluation
     scored = evaluate(
         learner,
@@ -100,13 +101,21 @@ def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:
 
 
 def trained_learner(
-    spec: Spec, tasks: TaskDistribution, device: torch.device, data: bytes, checkpoint: str
+    spec: Spec,
+    tasks: TaskDistribution,
+    device: torch.device,
+    data: Sequence[bytes],
+    checkpoints: Sequence[str],
 ) -> Learner:
-    """A learner with the meta-parameters of a checkpoint's bytes; errors call it by the name `checkpoint`."""
-    state = unpack(data, device, checkpoint)
-    learner = Learner(spec, tasks, device)
-    load_parameters(learner, state)
-    return learner
+    """A learner with the meta-parameters of a checkpoint's bytes, the others of several beside it as members
+    of an ensemble; errors call them by the names `checkpoints`."""
+    learners = []
+    for each, name in zip(data, checkpoints, strict=True):
+        state = unpack(each, device, name)
+        learners.append(Learner(spec, tasks, device))
+        load_parameters(learners[-1], state)
+    learners[0].others = learners[1:]
+    return learners[0]
 
 
 def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> None:
@@ -117,15 +126,15 @@ def _write_progress(run: Run, name: str, phase: str, done: int, total: int) -> N
 
 def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status) -> dict[str, Any]:
     classes = tasks.kind == "classes"
-    step, _, digest = request.checkpoint.removesuffix(".pt").partition("-")
+    step = request.checkpoints[0].partition("-")[0]
     split: dict[str, Any] = {"split": "", "split_hash": "", "images_hash": "", "notes": []}
     if isinstance(tasks, ImageEpisodes):
         packed = tasks.packed
         split = {"split": packed.split, "split_hash": packed.split_hash}
         split |= {"images_hash": packed.images_hash, "notes": list(packed.notes)}
-    best = trained.best is not None and trained.best.get("file") == request.checkpoint
+    best = trained.best is not None and trained.best.get("file") == request.checkpoints[0]
     return {
-        "checkpoint": digest,
+        "checkpoint": "-".join(map(digest_in, request.checkpoints)),
         "checkpoint_step": int(step),
         "task": spec.origin.task,
         "algorithm": spec.origin.algorithm,
@@ -143,7 +152,7 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
     shape = {"shots": task.shots, "queries": task.queries}
     if isinstance(task, ImageTask):
         shape = {"ways": task.ways, **shape}
-    trained = "best on validation" if best else "last"
+    trained, ensemble = "best on validation" if best else "last", spec.evaluation.ensemble
     return {
         **shape,
         "dataset": task.dataset,
@@ -152,7 +161,7 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
         "episodes": spec.evaluation.episodes,
         "evaluation_seed": spec.evaluation.seed,
         "statistics": spec.evaluation.statistics,
-        "model": "single",
+        "model": "single" if ensemble == 1 else f"ensemble of {ensemble}",
         "checkpoint": "as initialised" if spec.outer.rule == "none" else trained,
         "budget": spec.origin.budget,
         "seed": spec.seed,

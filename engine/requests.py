@@ -18,8 +18,8 @@ ENDED = 3
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: the run, the request's name, the spec to test by, the checkpoint's name and bytes, and
-    whatever else it says.
+    """One request: the run, the request's name, the spec to test by, the names and bytes of its checkpoints
+    (one, or those that predict together, the best first), and whatever else it says.
 
     Where it cannot be served `error` says why, and spec and bytes are None.
     """
@@ -28,8 +28,8 @@ class Asked:
     name: str
     device: str
     spec: Spec | None = None
-    checkpoint: str = ""
-    data: bytes | None = None
+    checkpoints: tuple[str, ...] = ()
+    data: tuple[bytes, ...] | None = None
     error: str | None = None
     content: Mapping[str, Any] = field(default_factory=dict)
 
@@ -39,11 +39,16 @@ class Asked:
         request = pending_requests(run).get(name, {})
         try:
             spec = spec_from_dict(_mapping(request, "spec"), f"request {name}")
-            checkpoint = str(request.get("checkpoint", ""))
-            data = read_verified(run.checkpoints / checkpoint)
+            checkpoints = _names(request)
+            data = tuple(read_verified(run.checkpoints / name) for name in checkpoints)
         except RequestError as error:
             return cls(run, name, "cpu", error=str(error))
-        return cls(run, name, device_name(spec.device), spec, checkpoint, data, content=request)
+        return cls(run, name, device_name(spec.device), spec, checkpoints, data, content=request)
+
+    @property
+    def checkpoint(self) -> str:
+        """What the request tests, as text: its checkpoints' names."""
+        return " ".join(self.checkpoints)
 
     def refuse(self, reason: str) -> None:
         """Leaves one line where the asker looks for it, and takes the request away.
@@ -58,6 +63,14 @@ class Asked:
 def evaluations(run: Run) -> list[str]:
     """The names of a run's pending evaluation requests, the oldest first."""
     return [name for name, request in pending_requests(run).items() if request.get("kind") == KIND]
+
+
+def _names(request: dict[str, Any]) -> tuple[str, ...]:
+    """The checkpoints that a request names: `checkpoint`, or `checkpoints`."""
+    names = request.get("checkpoints") or [request.get("checkpoint", "")]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError("a request needs checkpoint, a file's name, or checkpoints, a list of them")
+    return tuple(names)
 
 
 def _mapping(request: dict[str, Any], key: str) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Journal:
         self.saved = newest_good_checkpoint(run)
         self.events = EventWriter(run.events_path)
         self.seconds = 0.0
-        self.best_file: str | None = None
+        self.best_files: dict[int, str] = {}
         self.last_step, self.last_seconds = 0, 0.0
 
     def phase(self, name: str) -> None:
@@ -73,14 +73,16 @@ class Journal:
         state = trainer.state() | {"threads": torch.get_num_threads()}
         path = write_checkpoint(self.run, trainer.iteration, pack(state))
         if trainer.best is not None:
-            if trainer.best.step == trainer.iteration:
-                self.best_file = path.name
-            best = {"step": trainer.best.step, "value": trainer.best.value, "file": self.best_file}
-            self.status.update(best=best)
+            self.best_files[trainer.iteration] = path.name
+            self.best_files = {b.step: self.best_files[b.step] for b in trainer.bests}
+            files = list(self.best_files.values())
+            best = {"step": trainer.best.step, "value": trainer.best.value, "file": files[0]}
+            # Where testing averages several, it finds them here, the best first.
+            self.status.update(best=best | ({"files": files} if self.spec.training.keep_best > 1 else {}))
         seconds = round(self.seconds, 3)
         self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
         self.status.update(seconds=seconds)
-        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_file)
+        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values())
 
 
 def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
@@ -148,7 +150,7 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
         journal.seconds = _seconds_until(journal.run, journal.saved.path.name)
         # The number of threads decides the order of sums, and so the last bits.
         torch.set_num_threads(saved["threads"])
-        journal.best_file = _file_of(journal, trainer)
+        journal.best_files = _files_of(journal, trainer)
     if resumes:
         journal.events.append("resumed", step=trainer.iteration)
         for damaged in list_checkpoints(journal.run):
@@ -169,15 +171,11 @@ def _seconds_until(run: Run, file: str) -> float:
     return seconds
 
 
-def _file_of(journal: Journal, trainer: Trainer) -> str | None:
-    """The file of the best checkpoint so far; where it has gone, the next best may take its place."""
-    if trainer.best is None:
-        return None
-    found = sorted(journal.run.checkpoints.glob(f"{trainer.best.step}-*.pt"))
-    if not found:
-        trainer.best = None
-        return None
-    return found[-1].name
+def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
+    """The files of the best checkpoints so far, by step; where one has gone, the next best takes its place."""
+    files = {c.step: c.path.name for c in list_checkpoints(journal.run)}
+    trainer.bests = [best for best in trainer.bests if best.step in files]
+    return {best.step: files[best.step] for best in trainer.bests}
 
 
 def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:

@@ -73,7 +73,7 @@ def test_kept_are_the_best_the_last_two_and_what_was_asked(run: Run) -> None:
     paths = {step: write_checkpoint(run, step, b"%d" % step) for step in range(100, 800, 100)}
     torn = run.checkpoints / ".800-0123456789abcdef.pt.77.ab"
     torn.write_bytes(b"half")
-    prune_checkpoints(run, {300, 50}, paths[200].name)
+    prune_checkpoints(run, {300, 50}, [paths[200].name])
     assert [checkpoint.step for checkpoint in list_checkpoints(run)] == [200, 300, 600, 700]
     assert not torn.exists()
 
@@ -86,7 +86,7 @@ def test_of_one_step_the_newer_file_is_kept_and_the_best_too(run: Run) -> None:
         os.utime(path, (1e9 - age, 1e9 - age))
     newest = newest_good_checkpoint(run)
     assert newest is not None and newest.path == newer
-    prune_checkpoints(run, best_file=best.name)
+    prune_checkpoints(run, best_files=[best.name])
     assert {checkpoint.path for checkpoint in list_checkpoints(run)} == {newer, best}
 
 

@@ -422,9 +422,9 @@ def test_validation_agrees_with_a_plain_loop_and_changes_nothing() -> None:
     validation = {"validation": {"episodes": 12, "adaptation": {"steps": 3, "learning_rate": 0.05}}}
     trainer = trainer_of(spec_of(SINE, {"training": validation}))
     trainer.step()
-    before = pack(trainer.state() | {"best": None})
+    before = pack(trainer.state() | {"bests": []})
     event = trainer.validate()
-    assert pack(trainer.state() | {"best": None}) == before
+    assert pack(trainer.state() | {"bests": []}) == before
     learner = trainer.learner
     tasks = learner.tasks.episodes("validation", torch.arange(12))
     rows = []

@@ -17,6 +17,10 @@ def inner_loop_contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _norms(spec)
     yield from _heads(spec)
     yield from _interpolation(spec)
+    if spec.evaluation.ensemble > spec.training.keep_best:
+        wanted, kept = spec.evaluation.ensemble, spec.training.keep_best
+        reason = f"evaluation.ensemble {wanted} needs as many best checkpoints; training.keep_best is {kept}"
+        yield Contradiction(reason, ("evaluation.ensemble", "training.keep_best"))
     if spec.outer.rule != "none":
         yield from _later(spec, validation_adaptation(spec), "training.validation.adaptation")
     yield from _later(spec, test_adaptation(spec), "evaluation.adaptation")

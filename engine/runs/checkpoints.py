@@ -85,8 +85,8 @@ def newest_good_checkpoint(run: Run) -> Checkpoint | None:
     return None
 
 
-def prune_checkpoints(run: Run, keep: Collection[int] = (), best_file: str | None = None) -> None:
-    """Remove all checkpoints but `best_file` (a name), those of the last two steps and of steps in `keep`.
+def prune_checkpoints(run: Run, keep: Collection[int] = (), best_files: Collection[str] = ()) -> None:
+    """Remove all checkpoints but `best_files` (names), those of the last two steps and of steps in `keep`.
 
     Of one step the newest file counts. Temporary files that a killed writer left go too. Writer only.
     """
@@ -94,7 +94,7 @@ def prune_checkpoints(run: Run, keep: Collection[int] = (), best_file: str | Non
     steps = {*sorted(newest)[-KEPT_LAST:], *keep}
     kept = {checkpoint.path for step, checkpoint in newest.items() if step in steps}
     for checkpoint in list_checkpoints(run):
-        if checkpoint.path not in kept and checkpoint.path.name != best_file:
+        if checkpoint.path not in kept and checkpoint.path.name not in best_files:
             with contextlib.suppress(OSError):
                 checkpoint.path.unlink()
     sweep(run.checkpoints, older_than=0)

@@ -87,7 +87,7 @@ class Test:
     spec: Spec
     label: str
     id: str | None = None
-    checkpoint: str | None = None
+    checkpoints: tuple[str, ...] = ()
     result: dict[str, Any] | None = None
     error: str | None = None
     handed_over: bool = False
@@ -120,17 +120,16 @@ class Tests:
         """Takes up these tests: what is answered already is read, the rest is asked."""
         for test in tests:
             self.tests.append(test)
-            test.checkpoint = tested_checkpoint(test.run, read_status(test.run))
-            if test.checkpoint is None:
-                test.error = "there is no checkpoint to test"
+            test.checkpoints, test.error = tested_checkpoints(test.run, test.spec.evaluation.ensemble)
+            if test.error is not None:
                 continue
-            digest = test.checkpoint.removesuffix(".pt").rpartition("-")[2]
+            digest = "-".join(digest_in(name) for name in test.checkpoints)
             test.id = evaluation_id(test.spec, digest, _split_hash(test.spec, self.data_dir))
             test.result = read_evaluation(test.run, test.id)
             if test.result is None:
                 _error_path(test).unlink(missing_ok=True)
                 request = {"kind": "evaluate", "id": test.id, "spec": spec_to_dict(test.spec)}
-                write_request(test.run, test.id, request | {"checkpoint": test.checkpoint})
+                write_request(test.run, test.id, request | {"checkpoints": list(test.checkpoints)})
 
     def poll(self) -> None:
         """Looks for answers, and starts a worker where there are questions and none is at them.
@@ -177,6 +176,25 @@ def tested_checkpoint(run: Run, status: Status) -> str | None:
         return str(best)
     names = [path.name for path in run.checkpoints.glob("[0-9]*-*.pt")]
     return max(names, key=lambda name: int(name.partition("-")[0]), default=None)
+
+
+def tested_checkpoints(run: Run, members: int) -> tuple[tuple[str, ...], str | None]:
+    """The file names of the checkpoints that a test of `members` together uses, or why there are none."""
+    status = read_status(run)
+    if members == 1:
+        one = tested_checkpoint(run, status)
+        return ((one,), None) if one else ((), "there is no checkpoint to test")
+    files = [str(name) for name in (status.best or {}).get("files") or ()]
+    there = [name for name in files if (run.checkpoints / name).exists()]
+    if len(there) < members:
+        kept = f"{len(there)} of its best checkpoints are kept"
+        return (), f"an ensemble of {members}: {kept}; train with training.keep_best={members} (--fresh)"
+    return tuple(there[:members]), None
+
+
+def digest_in(name: str) -> str:
+    """The digest in a checkpoint's file name."""
+    return name.removesuffix(".pt").rpartition("-")[2]
 
 
 def start_evaluation(runs: Sequence[Run], data_dir: Path) -> "subprocess.Popen[bytes]":
