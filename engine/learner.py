@@ -5,6 +5,7 @@ import torch
 from engine.adaptation import Rule, Setting, build_rule
 from engine.adaptation.apply_head import head_of
 from engine.adaptation.context import initial_context
+from engine.adaptation.ensemble import EnsembleRule
 from engine.adaptation.gradient import adapted_names
 from engine.adaptation.heads import BIAS, WEIGHT, stored_heads
 from engine.adaptation.norms import norm_sets, running_statistics, stepped_norms
@@ -43,6 +44,8 @@ class Learner:
         kept = self._kept(body, head)
         self.meta_parameters = self._placed(body | head | own)
         self.kept = self._placed(kept)
+        self.others: list[Learner] = []
+        """In testing, the other members of an ensemble."""
 
     def _placed(self, parameters: Parameters) -> Parameters:
         return {n: p.to(self.device, self.dtype) for n, p in parameters.items()}
@@ -110,7 +113,8 @@ class Learner:
         return kept
 
     def rule(self, adaptation: Adaptation, part: Part, statistics: str) -> Rule:
-        """An adaptation rule for tasks of a part; stored heads are read in training alone."""
+        """An adaptation rule for tasks of a part, predicting together with the other members of an ensemble;
+        stored heads are read in training alone."""
         outputs = self.tasks.outputs(part)
         setting = Setting(
             self.body,
@@ -124,7 +128,11 @@ class Learner:
             statistics,
             self.kept,
         )
-        return build_rule(setting)
+        own = build_rule(setting)
+        if not self.others:
+            return own
+        members = [(each.rule(adaptation, part, statistics), each.meta_parameters) for each in self.others]
+        return EnsembleRule([(own, self.meta_parameters), *members])
 
     @property
     def tasks_at_once(self) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from math import isfinite
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import torch
@@ -66,13 +67,19 @@ class Trainer:
         trains = self.spec.outer.rule != "none"
         self.optimizer = OuterOptimizer(self.spec.outer, learner.meta_parameters) if trains else None
         self.iteration = 0
-        self.best: Best | None = None
+        self.bests: list[Best] = []
+        """The best validations so far whose checkpoints are kept, the best first."""
         self.tasks_at_once = learner.tasks_at_once
         self.notes: list[str] = []
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
         self.stream = TrainingStream(learner.tasks, size)
         self.rule = learner.training_rule()
+
+    @property
+    def best(self) -> Best | None:
+        """The best validation so far."""
+        return self.bests[0] if self.bests else None
 
     @property
     def iterations(self) -> int:
@@ -210,9 +217,11 @@ class Trainer:
         means, widths = [i.mean for i in intervals], [i.ci95 for i in intervals]
         classes = self.learner.tasks.kind == "classes"
         value = means[-1]
-        better = self.best is None or (value > self.best.value if classes else value < self.best.value)
-        if isfinite(value) and better:
-            self.best = Best(self.iteration, value)
+        if isfinite(value):
+            # Of equal ones the earlier stays ahead.
+            now = Best(self.iteration, value)
+            ranked = sorted([*self.bests, now], key=attrgetter("value"), reverse=classes)
+            self.bests = ranked[: self.spec.training.keep_best]
         is_best = self.best is not None and self.best.step == self.iteration
         asked = steps if len(means) == len(steps) else [1]
         return {"step": self.iteration, "steps": asked, "metric": means, "ci95": widths, "best": is_best}
@@ -240,7 +249,7 @@ class Trainer:
             "meta_parameters": self.learner.meta_parameters,
             "kept": self.learner.kept,
             "optimizer": None if self.optimizer is None else self.optimizer.state(),
-            "best": None if self.best is None else tuple(self.best),
+            "bests": [tuple(best) for best in self.bests],
             "tasks_at_once": self.tasks_at_once,
         }
 
@@ -250,7 +259,7 @@ class Trainer:
         if self.optimizer is not None:
             self.optimizer.load(state["optimizer"])
         self.iteration = state["iteration"]
-        self.best = None if state["best"] is None else Best(*state["best"])
+        self.bests = [Best(*best) for best in state["bests"]]
         self.tasks_at_once = state["tasks_at_once"]
 
 

@@ -307,6 +307,9 @@ class Training(Section):
     keep: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
         (), description="iterations whose checkpoints are kept besides the best and the last two"
     )
+    keep_best: Positive = Field(
+        1, description="how many of the best checkpoints on validation are kept: `evaluation.ensemble` needs them"
+    )
     validation: Validation = Validation()
 
 
@@ -333,17 +336,36 @@ class Evaluation(Section):
         description="where batch statistics come from: all queries of the task, the support set alone, "
         "the support set and one query at a time, or running ones of training",
     )
+    ensemble: Positive = Field(
+        1, description="how many of the best checkpoints on validation predict together (mean of their outputs)"
+    )
     adaptation: PartialAdaptation = PartialAdaptation()
     tune: Tune | None = None
 
 
+class PublishedElsewhere(Section):
+    """A figure for what was trained on another task (preset) and tested on this one."""
+
+    task: str
+    value: float
+    ci95: float | None = None
+
+
 class Published(Section):
     """A figure from the literature for this task and algorithm: value and half-width as printed, with its
-    source."""
+    source; and those of the same source for what was trained elsewhere."""
 
     value: float
     ci95: float | None = None
     source: str
+    trained_on: Annotated[tuple[PublishedElsewhere, ...], Field(strict=False)] = ()
+
+    def figure(self, task: str, trained_on: str) -> dict[str, Any] | None:
+        """Value, ci95 and source of what was trained on `trained_on` and tested on `task`, this figure's."""
+        if trained_on == task:
+            return {"value": self.value, "ci95": self.ci95, "source": self.source}
+        found = next((each for each in self.trained_on if each.task == trained_on), None)
+        return {"value": found.value, "ci95": found.ci95, "source": self.source} if found else None
 
 
 class Origin(Section):

@@ -9,8 +9,8 @@ from engine.presets.overlay import validation_adaptation
 from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
 from engine.presets.shapes import training_shape
 
-NUMERICS_VERSION = 3
-"""Raised whenever the engine's numbers change, so that no training from before is reused."""
+NUMERICS_VERSION = 4
+"""Raised whenever the engine's numbers or checkpoints change, so that no training from before is reused."""
 
 _MODEL_KEYS = {
     "conv4": ("filters", "pooling", "features", "norm"),
