@@ -145,7 +145,8 @@ class Workbench(OrderedKeys[int], Sparing[int]):
                 self.push_screen(card)
 
     async def on_unmount(self) -> None:
-        self.reader.end()
+        if "reader" in vars(self):  # it has been asked for
+            self.reader.end()
         if self.absence is not None:
             self.absence.end()
 

@@ -17,7 +17,7 @@ from textual.message_pump import MessagePump
 ROUNDS = 2
 """A key's action runs at the end of its way up; what it posted then has to come up once more."""
 LOOK_SECONDS = 0.02
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 3.0
 
 
 class OrderedKeys(App[ReturnType], Generic[ReturnType]):

@@ -42,6 +42,7 @@ class SettingsScreen(ModalScreen[Selection]):
     """A list of all keys with a line to edit in; it gives back the selection with what was changed."""
 
     BINDINGS: ClassVar[list[BindingType]] = place("settings", KEYS)
+    AUTO_FOCUS = "#keys"
     CSS = """
     SettingsScreen { align: left top; background: $background 40%; }
     #form { width: 60%; min-width: 80; max-width: 100%; height: 100%; background: $background;
@@ -53,18 +54,19 @@ class SettingsScreen(ModalScreen[Selection]):
     """
 
     class Read(Message):
-        """All fields, and what is wrong with the settings as they are."""
+        """All fields, and what is wrong with the settings as they are; which asking it answers."""
 
-        def __init__(self, fields: list[Field], said: str) -> None:
+        def __init__(self, fields: list[Field], said: str, asking: int) -> None:
             super().__init__()
-            self.fields, self.said = fields, said
+            self.fields, self.said, self.asking = fields, said, asking
 
     class Checked(Message):
-        """The settings with a value that was typed, and what is wrong with it; `accept`: it was entered."""
+        """The settings with a value that was typed, and what is wrong with it; `asking` is of one that was
+        entered, None of one still being typed."""
 
-        def __init__(self, changed: Selection, said: str, accept: bool) -> None:
+        def __init__(self, changed: Selection, text: str, said: str, asking: int | None) -> None:
             super().__init__()
-            self.changed, self.said, self.accept = changed, said, accept
+            self.changed, self.text, self.said, self.asking = changed, text, said, asking
 
     def __init__(self, selection: Selection, algorithm: str) -> None:
         super().__init__()
@@ -73,18 +75,24 @@ class SettingsScreen(ModalScreen[Selection]):
         self.fields: dict[str, Field] = {}
         self._editing: str | None = None
         self._possible: tuple[bool | None, ...] = ()
+        self._asked, self._answered = 0, -1
+
+    @property
+    def takes_keys(self) -> bool:
+        """Keys wait for the answer to what was entered: what they mean depends on it."""
+        return self._asked == self._answered
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
             yield GroupedList("", id="keys")
             yield Static("", id="what", markup=False)
-            yield Input(id="value", select_on_focus=False, compact=True)
+            line = Input(id="value", select_on_focus=False, compact=True)
+            line.display = False
+            yield line
             yield Static("", id="said", markup=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.query_one(Input).display = False
-        self.query_one(GroupedList).focus()
         self._title()
         self._read()
 
@@ -92,23 +100,30 @@ class SettingsScreen(ModalScreen[Selection]):
         self.call_after_refresh(self._draw)
 
     def _title(self) -> None:
-        box = self.query_one("#form")
-        box.border_title = Text(f"Settings: {plain(self.algorithm)} on {plain(self.selection.task)}")
         scope = "all algorithms" if self.for_all else f"{plain(self.algorithm)} alone"
-        box.border_subtitle = Text(f"changes are for {scope}")
+        for box in self.query("#form"):  # none where the app is left meanwhile
+            box.border_title = Text(f"Settings: {plain(self.algorithm)} on {plain(self.selection.task)}")
+            box.border_subtitle = Text(f"changes are for {scope}")
 
     # Values
 
-    @work(thread=True, exclusive=True, group="read")
     def _read(self) -> None:
+        self._asked += 1
+        self._read_form(self.selection, self.algorithm, self._asked)
+
+    @work(thread=True, group="read")
+    def _read_form(self, selection: Selection, algorithm: str, asking: int) -> None:
         try:
-            fields, said = form(self.selection, self.algorithm)
+            fields, said = form(selection, algorithm)
         except (RequestError, OSError) as fault:
             fields, said = [], str(fault)
-        self.post_message(self.Read(fields, said))
+        self.post_message(self.Read(fields, said, asking))
 
     def on_settings_screen_read(self, message: Read) -> None:
         """Shows the fields."""
+        if message.asking != self._asked:
+            return
+        self._answered = message.asking
         self.fields = {field.path: field for field in message.fields}
         self._draw()
         self._say(message.said)
@@ -177,22 +192,26 @@ class SettingsScreen(ModalScreen[Selection]):
         line.display = True
         line.value = field.value
         line.cursor_position = len(field.value)
-        line.focus()
+        self.set_focus(line)
         self._about()
 
     @on(Input.Changed)
     def _typed(self, message: Input.Changed) -> None:
         if self._editing is not None:
-            self._check(self._editing, message.value, accept=False)
+            self._check(self._editing, message.value, None)
 
     @on(Input.Submitted)
     def _entered(self, message: Input.Submitted) -> None:
         if self._editing is not None:
-            self._check(self._editing, message.value, accept=True)
+            self._enter(self._editing, message.value)
 
-    @work(thread=True, exclusive=True, group="check")
-    def _check(self, path: str, text: str, accept: bool) -> None:
-        """Asks the schema about a value; takes it where it was entered and fits."""
+    def _enter(self, path: str, text: str) -> None:
+        self._asked += 1
+        self._check(path, text, self._asked)
+
+    @work(thread=True, group="check")
+    def _check(self, path: str, text: str, asking: int | None) -> None:
+        """Asks the schema about a value."""
         scope = None if self.for_all else self.algorithm
         changed = self.selection
         try:
@@ -200,20 +219,25 @@ class SettingsScreen(ModalScreen[Selection]):
             said = problem(changed)
         except RequestError as fault:
             said = str(fault)
-        self.post_message(self.Checked(changed, said, accept))
+        self.post_message(self.Checked(changed, text, said, asking))
 
     def on_settings_screen_checked(self, message: Checked) -> None:
         """Says what is wrong; takes what was entered and fits."""
+        if message.asking is None:
+            if self._editing is not None and message.text == self.query_one(Input).value:
+                self._say(message.said)
+            return
+        self._answered = message.asking
         self._say(message.said)
-        if message.accept and not message.said:
+        if not message.said:
             self._close_line()
             self.selection = message.changed
             self._read()
 
     def _close_line(self) -> None:
         self._editing = None
+        self.set_focus(self.query_one(GroupedList))
         self.query_one(Input).display = False
-        self.query_one(GroupedList).focus()
         self._about()
 
     def action_next_choice(self) -> None:
@@ -221,7 +245,7 @@ class SettingsScreen(ModalScreen[Selection]):
         field = self._field
         if field is not None and field.choices and not field.locked:
             at = field.choices.index(field.value) if field.value in field.choices else -1
-            self._check(field.path, field.choices[(at + 1) % len(field.choices)], accept=True)
+            self._enter(field.path, field.choices[(at + 1) % len(field.choices)])
 
     def action_undo(self) -> None:
         """The value under the cursor as the presets have it."""

@@ -1,0 +1,214 @@
+"""Opening and leaving the workbench: what the first frame waits for, keys typed before it, busy threads."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from runs_app import shown
+from textual import events
+from textual.widgets import Input
+from textual.worker import Worker
+
+from tui import app as app_module
+from tui.app import Workbench
+from tui.bench.choosing import GroupedList, TaskList
+from tui.screens.runs import RunsScreen
+from tui.screens.settings import SettingsScreen
+from tui.widgets.key_line import KeyLine
+
+ROOT = Path(__file__).resolve().parent.parent
+HEAVY = {"torch", "numpy", "pydantic", "yaml", "PIL", "typer"}
+AT_FIRST_FRAME = """
+import asyncio, sys
+from pathlib import Path
+from tui.app import Workbench
+from tui.screens.bench import BenchScreen
+BenchScreen._read_on = lambda self: None
+class Opening(Workbench):
+    CSS_PATH = Workbench.CSS_PATH
+    def _begin_looking(self):
+        print(*sys.modules, file=sys.__stdout__)
+        self.exit(0)
+async def main():
+    app = Opening(Path(sys.argv[1]), Path(sys.argv[1]))
+    await app.run_async(headless=True, size=(120, 36))
+asyncio.run(main())
+"""
+
+
+class Opened(Workbench):
+    """The workbench with these keys typed before anything is mounted."""
+
+    CSS_PATH = str(Path(app_module.__file__).with_name("theme.tcss"))
+
+    def __init__(self, folder: Path, *early: str) -> None:
+        super().__init__(folder / "runs", folder / "data")
+        self._early = early
+
+    def on_load(self) -> None:
+        super().on_load()
+        for key in self._early:
+            self.post_message(events.Key(key, key if len(key) == 1 else None))
+
+
+async def until(app: Opened, true) -> None:
+    """Lets the app work until something is so."""
+    end = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < end, f"waited in vain:\n{shown(app)}"
+        await asyncio.sleep(0.02)
+
+
+def opened(app: Opened, act, size: tuple[int, int] = (120, 36)) -> None:
+    async def main() -> None:
+        async with app.run_test(size=size) as pilot:
+            await act(pilot)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("runs", [(), ("1121-maml-7f3a",)], ids=["none", "some"])
+def test_the_first_frame_waits_for_nothing_heavy(tmp_path: Path, runs: tuple[str, ...]) -> None:
+    for run in runs:
+        (tmp_path / run).mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", AT_FIRST_FRAME, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    imported = set(done.stdout.split())
+    assert done.returncode == 0 and "tui.bench.choose" in imported, done.stderr
+    assert not imported & {*HEAVY, "engine.runs", "engine.presets", "engine.data"}
+
+
+def test_a_bare_kshot_builds_no_command_tree(tmp_path: Path) -> None:
+    script = (
+        "import sys, tui.app, tui.cli; tui.cli.can_show = lambda: True; "
+        "tui.app.run_workbench = lambda runs, data: 7; code = tui.cli.run([]); "
+        "print(*sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 7, done.stderr
+    assert not set(done.stdout.split()) & HEAVY
+
+
+def test_the_first_frame_has_the_names_the_welcome_and_the_keys(tmp_path: Path) -> None:
+    app = Opened(tmp_path)
+    frames: list[str] = []
+    app._begin_looking = lambda: frames.append(shown(app))  # type: ignore[method-assign]
+
+    async def act(pilot) -> None:
+        await until(app, lambda: bool(frames))
+        for words in ("1 Bench", "◆ maml", "✔ sine-10shot", "g starts maml, pretrain", "? Help"):
+            assert words in frames[0]
+        assert "starts sine waves" in " ".join(frames[0].replace("│", " ").split())
+
+    opened(app, act)
+
+
+def test_keys_typed_before_the_first_frame_arrive_in_order(tmp_path: Path) -> None:
+    (tmp_path / "runs" / "1121-maml-7f3a").mkdir(parents=True)
+    app = Opened(tmp_path, "tab", "down", "s")
+
+    async def act(pilot) -> None:
+        await until(app, lambda: isinstance(app.screen, SettingsScreen) and bool(app.screen.fields))
+        bench = app.screen_stack[0]
+        tasks = bench.query_one(TaskList)
+        assert bench.focused is tasks
+        # The list is in another order by now; the row that was gone to is not.
+        assert tasks.name_in_focus == "sine-20shot"
+
+    opened(app, act)
+
+
+def test_enter_typed_ahead_as_a_line_end_starts_the_first_comparison(tmp_path: Path) -> None:
+    class Begun(Opened):
+        CSS_PATH = Opened.CSS_PATH
+        begun: tuple[str, ...] = ()
+
+        def begin(self, what, options):  # type: ignore[no-untyped-def]
+            self.begun = tuple(what)
+
+    app = Begun(tmp_path, "ctrl+j")
+
+    async def act(pilot) -> None:
+        await until(app, lambda: bool(app.begun))
+        assert app.begun == ("sine-10shot", "maml", "pretrain")
+
+    opened(app, act)
+
+
+def test_another_screen_is_gone_to_before_the_bench_is_whole(tmp_path: Path) -> None:
+    app = Opened(tmp_path, "2", "slash", "x", "2")
+
+    async def act(pilot) -> None:
+        await until(app, lambda: isinstance(app.screen, RunsScreen) and isinstance(app.focused, Input))
+        line = app.focused
+        assert isinstance(line, Input)
+        await until(app, lambda: line.value == "x2")
+
+    opened(app, act)
+
+
+def test_leaving_does_not_wait_for_a_thread_that_is_busy(tmp_path: Path) -> None:
+    let_go, ended = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        let_go.wait(20)
+        ended.set()
+
+    app = Opened(tmp_path)
+
+    async def act(pilot) -> None:
+        worker: Worker[None] = app.run_worker(busy, thread=True)
+        await until(app, lambda: worker.is_running)
+
+    opened(app, act)
+    was_left = not ended.is_set()
+    let_go.set()
+    assert was_left and ended.wait(10)
+
+
+def test_keys_right_after_enter_wait_for_the_answer(tmp_path: Path) -> None:
+    """A value is entered and the next one gone to and changed in one go."""
+    app = Opened(tmp_path)
+
+    async def act(pilot) -> None:
+        app.post_message(events.Key("s", "s"))
+        await until(app, lambda: isinstance(app.screen, SettingsScreen) and bool(app.screen.fields))
+        screen = app.screen
+        assert isinstance(screen, SettingsScreen)
+        screen.query_one(GroupedList).highlight("seeds")
+        for key in ("enter", "backspace", "3", "enter", "down", "enter", "backspace", "5", "enter"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await until(app, lambda: screen.selection.seed is not None)
+        assert (screen.selection.seeds, screen.selection.seed) == (3, 5)
+
+    opened(app, act)
+
+
+def test_keys_that_do_not_fit_are_left_out_but_for_the_help(tmp_path: Path) -> None:
+    app = Opened(tmp_path)
+
+    async def act(pilot) -> None:
+        await until(app, lambda: app.focused is not None)
+        line = app.screen.query_one(KeyLine)
+        wide = [key.label for key in line.shown]
+        await pilot.resize_terminal(30, 20)
+        await pilot.pause()
+        few = [key.label for key in line.shown]
+        assert "Help" in few and len(few) < len(wide) and set(few) < set(wide)
+        assert sum(key.width for key in line.shown) <= 30
+        before = len("".join(f" {key.name}  {key.label}" for key in line.shown[: few.index("Help")]))
+        await pilot.click(KeyLine, offset=(before + 1, 0))
+        await until(app, lambda: type(app.screen).__name__ == "HelpScreen")
+
+    opened(app, act)
