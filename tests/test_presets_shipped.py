@@ -92,6 +92,24 @@ def test_published_figures_are_for_algorithms_that_there_are() -> None:
     assert resolve("miniimagenet-5way-5shot", "maml").spec.origin.published.ci95 == 0.92  # type: ignore[union-attr]
 
 
+def test_li_s_table_has_all_its_cells() -> None:
+    """Error after one step, by what was trained with (first) and tested with; MAML, Meta-SGD (Li 2017)."""
+    cells = {
+        (5, 5): (1.13, 0.90), (5, 10): (0.85, 0.63), (5, 20): (0.71, 0.50),
+        (10, 5): (1.17, 0.88), (10, 10): (0.77, 0.53), (10, 20): (0.56, 0.35),
+        (20, 5): (1.29, 1.01), (20, 10): (0.76, 0.54), (20, 20): (0.48, 0.31),
+    }  # fmt: skip
+    for (trained, tested), values in cells.items():
+        for algorithm, value in zip(("maml", "meta-sgd"), values, strict=True):
+            published = resolve(f"sine-li-{tested}shot", algorithm).spec.origin.published
+            assert published is not None
+            figure = published.figure(f"sine-li-{tested}shot", f"sine-li-{trained}shot")
+            assert figure is not None
+            assert set(figure) == {"value", "ci95", "source"}
+            assert figure["value"] == value
+    assert published.figure("sine-li-20shot", "sine-10shot") is None
+
+
 def test_waves_have_the_published_ranges() -> None:
     def ranges(task: str) -> tuple[object, ...]:
         t = resolve(task, "maml").spec.task

@@ -199,7 +199,7 @@ class Execution:
         ]
         results = tuple(test.result if test else None for test in tests)
         spec = row.tests[task][0]
-        published = spec.origin.published if row.trained_on == task else None
+        published = spec.origin.published
         statuses = [by_training[id(training)].status for training in row.trainings]
         iterations = next(
             (status.step for status, result in zip(statuses, results, strict=True) if result), None
@@ -212,7 +212,7 @@ class Execution:
             runs=tuple(training.run.path.name if training.run else None for training in row.trainings),
             results=results,
             set=row.set,
-            published=published.model_dump() if published else None,
+            published=published.figure(task, row.trained_on) if published else None,
             trained=tuple(Trained(s.step, s.steps, s.more.get("seconds")) for s in statuses),
             time_limit=spec.training.time_limit,
             tasks_seen=_over_seeds(tasks_seen(spec, iterations), len(row.trainings)),

@@ -182,16 +182,16 @@ def _stated(rows: Mapping[RowKey, Mapping[int, Seen]]) -> dict[str, Any]:
 
 
 def _published(spec: "Spec | None", algorithm: str, task: str, trained_on: str) -> Mapping[str, Any] | None:
-    """The literature's figure from the task's preset, for what was trained on the task it is tested on."""
-    if spec is None or task != trained_on:
+    """The literature's figure from the task's preset, for what was trained on that task, or on another."""
+    if spec is None or (task != trained_on and spec.origin.published is None):
         return None
-    if algorithm == spec.origin.algorithm:
+    if algorithm == spec.origin.algorithm and task == trained_on:
         found = spec.origin.published
-        return found.model_dump() if found else None
+        return found.figure(task, trained_on) if found else None
     from engine.presets import resolve
 
     try:
         found = resolve(task, algorithm).spec.origin.published
     except (RequestError, OSError):
         return None
-    return found.model_dump() if found else None
+    return found.figure(task, trained_on) if found else None
