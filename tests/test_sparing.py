@@ -6,6 +6,7 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
 from rich.style import Style
+from textual.geometry import Size
 from textual.strip import Strip
 
 from tui.sparing import Sent
@@ -36,7 +37,8 @@ class Screens:
     def whole(self, rows: list[list[Strip]]) -> int:
         for y, strips in enumerate(rows):
             self._write(y, 0, strips)
-        return self._feed(self.sent.whole(rows, WIDTH, ColorSystem.TRUECOLOR))
+        self.sent.forget(Size(WIDTH, HEIGHT))
+        return self._feed(self.sent.parts(((y, 0, row) for y, row in enumerate(rows)), ColorSystem.TRUECOLOR))
 
     def part(self, y: int, x: int, strips: list[Strip]) -> int:
         self._write(y, x, strips)
@@ -112,7 +114,7 @@ def test_one_colour_is_set_once_for_a_frame() -> None:
     assert text.count("38;2;0;175;255") == 1 and text.endswith("\x1b[0m")
 
 
-def test_a_whole_screen_heals_what_another_program_wrote() -> None:
+def test_what_another_program_wrote_is_healed_once_it_is_forgotten() -> None:
     screens = Screens()
     screens.whole(blank())
     pyte.Stream(screens.little).feed("\x1b[3;4Hwall: the machine goes down")
@@ -122,6 +124,6 @@ def test_a_whole_screen_heals_what_another_program_wrote() -> None:
 
 def test_fewer_colours_are_sent_where_the_terminal_has_fewer() -> None:
     sent = Sent()
-    sent.whole(blank(), WIDTH, ColorSystem.EIGHT_BIT)
+    sent.forget(Size(WIDTH, HEIGHT))
     text = sent.parts([(0, 0, [strip("x", Style(color="#00afff"))])], ColorSystem.EIGHT_BIT)
     assert "38;5;39" in text and "38;2" not in text

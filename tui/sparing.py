@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 from rich.style import Style
 from textual._compositor import ChopsUpdate, CompositorUpdate, LayoutUpdate
 from textual.app import App, ReturnType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
 
@@ -64,20 +65,9 @@ class Sent:
         self._pens: dict[Style, Pen] = {}
         self._system = ColorSystem.TRUECOLOR
 
-    def whole(self, rows: Iterable[Iterable[Strip]], width: int, system: ColorSystem) -> str:
-        """All of a screen of that width, whatever the terminal shows."""
-        self._take(system)
-        pieces, pen = [], PLAIN
-        self._rows = []
-        for number, strips in enumerate(rows):
-            row = Row(width)
-            characters, pens = self._cells(strips)
-            row.put(0, characters[:width], pens[:width])
-            self._rows.append(row)
-            pieces.append(f"\x1b[{number + 1}H")
-            text, pen = _written(row, 0, width, pen)
-            pieces.append(text)
-        return "".join(pieces) + ("\x1b[0m" if pen != PLAIN else "")
+    def forget(self, size: Size) -> None:
+        """The terminal has that size now and may show anything."""
+        self._rows = [Row(size.width) for _ in range(size.height)]
 
     def parts(self, parts: Iterable[tuple[int, int, Iterable[Strip]]], system: ColorSystem) -> str:
         """What changed of parts (row, column, strips) of the screen."""
@@ -137,18 +127,28 @@ class Sparing(App[ReturnType], Generic[ReturnType]):
     def __init__(self, ansi_color: bool = False) -> None:
         super().__init__(ansi_color=ansi_color)
         self._sent = Sent()
+        self._shown: tuple[Screen, Size] | None = None
 
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):
-            renderable = SparingUpdate(renderable, self._sent, self.size.width)
+            if self._shown is None:
+                self.app_resume_signal.subscribe(self, self._forget, immediate=True)
+            if (screen, self.size) != self._shown:
+                # A resized terminal shows something else; another screen heals what others wrote over this.
+                self._shown = screen, self.size
+                self._sent.forget(self.size)
+            renderable = SparingUpdate(renderable, self._sent)
         super()._display(screen, renderable)
+
+    def _forget(self, _: object) -> None:
+        self._sent.forget(self.size)
 
 
 class SparingUpdate(CompositorUpdate):
     """Textual's update of a frame, written sparingly. It is written at most once."""
 
-    def __init__(self, update: ChopsUpdate | LayoutUpdate, sent: Sent, width: int) -> None:
-        self.update, self.sent, self.width = update, sent, width
+    def __init__(self, update: ChopsUpdate | LayoutUpdate, sent: Sent) -> None:
+        self.update, self.sent = update, sent
 
     def __rich__(self) -> RenderableType:
         return self.update
@@ -156,18 +156,15 @@ class SparingUpdate(CompositorUpdate):
     def render_segments(self, console: Console) -> str:
         """The bytes for the terminal, as text."""
         system = console._color_system or ColorSystem.TRUECOLOR
-        update = self.update
-        if isinstance(update, ChopsUpdate):
-            return self.sent.parts(_parts(update), system)
-        region = update.region
-        if region.offset == (0, 0) and region.width == self.width:
-            # A whole screen heals what somebody else has written over it.
-            return self.sent.whole(update.strips, self.width, system)
-        return self.sent.parts(((y, region.x, row) for y, row in enumerate(update.strips, region.y)), system)
+        return self.sent.parts(_parts(self.update), system)
 
 
-def _parts(update: ChopsUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
+def _parts(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
     """Which pieces of rows were drawn anew: (row, column, strips)."""
+    if isinstance(update, LayoutUpdate):
+        for y, row in enumerate(update.strips, update.region.y):
+            yield y, update.region.x, row
+        return
     for y, begin, end in update.spans:
         for right, (left, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
             if strip is not None and left < end and right > begin:

@@ -84,6 +84,12 @@ class ColumnScreen(PlaceScreen):
 
     def go_to(self, column: int, panel: Widget | None) -> None:
         """Shows a column and gives one of its panels the focus."""
+        if self.size.width >= NARROW:
+            # All columns are in sight: there is nothing to lay out anew, which would take longest of all.
+            self.column = column
+            if panel is not None:
+                panel.focus()
+            return
         self.show_column(column)
         if panel is not None:
             self.call_after_refresh(panel.focus)
