@@ -18,6 +18,7 @@ from engine.models import Body, Parameters, build_body
 from engine.models.blocks import BatchStatistics, Noise
 from engine.models.resnet12 import ResNet12, dropblock_mask
 from engine.presets.schema import Model, Spec
+from engine.runs import estimate
 from engine.tasks.draws import stream_key
 from engine.training import Trainer
 
@@ -290,3 +291,26 @@ def test_a_resumed_training_drops_as_one_never_interrupted(joint: bool) -> None:
         second.step()
     for name, parameter in whole.learner.meta_parameters.items():
         assert torch.equal(second.learner.meta_parameters[name], parameter)
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "operations"),
+    [
+        # Two operations for each multiplication and addition that torchvision's pages count.
+        ({"name": "torchvision", "backbone": "resnet18"}, 224, 3.63e9),
+        ({"name": "torchvision", "backbone": "resnet34"}, 224, 7.33e9),
+        # Three 3x3 convolutions and a 1x1 of each block, on maps of 84, 42, 21 and 10 pixels.
+        (
+            {"name": "resnet12", "filters": 64},
+            84,
+            2 * 84**2 * (27 * 64 + 2 * 9 * 64**2 + 3 * 64)
+            + 2 * 42**2 * (9 * 64 * 160 + 2 * 9 * 160**2 + 64 * 160)
+            + 2 * 21**2 * (9 * 160 * 320 + 2 * 9 * 320**2 + 160 * 320)
+            + 2 * 10**2 * (9 * 320 * 640 + 2 * 9 * 640**2 + 320 * 640),
+        ),
+    ],
+)
+def test_their_cost_is_estimated(model: dict, size: int, operations: float) -> None:
+    task = {"dataset": "miniimagenet", "image_size": size}
+    spec = Spec.model_validate({"task": task, "model": model})
+    assert estimate._operations(spec) == pytest.approx(operations, rel=0.04)

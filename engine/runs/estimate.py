@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.devices import device_name, threads
 from engine.presets import Spec
+from engine.presets.names import RESIDUAL_BLOCKS
 from engine.presets.schema import ImageTask
 from engine.runs.events import read_events
 from engine.runs.listing import Summary, list_runs
@@ -155,6 +156,8 @@ def _layers(spec: Spec) -> list[tuple[float, float]]:
     if spec.model.name == "pixels":
         return [(0.0, float(_inputs(spec)))]
     size, channels = _image_shape(spec)
+    if spec.model.name in ("resnet12", "torchvision"):
+        return _residual_layers(spec, size, channels)
     layers, filters = [], spec.model.filters
     for _ in range(4):
         half = (size + 1) // 2 if spec.model.pooling == "stride" else size // 2
@@ -162,6 +165,32 @@ def _layers(spec: Spec) -> list[tuple[float, float]]:
         layers.append((2.0 * 9 * channels * filters * computed**2, float(filters * computed**2)))
         size, channels = max(1, half), filters
     return layers
+
+
+def _residual_layers(spec: Spec, size: int, channels: int) -> list[tuple[float, float]]:
+    """The same of the residual networks: their blocks' convolutions, and what lies before them."""
+    found = []
+
+    def convolution(inputs: int, outputs: int, kernel: int) -> None:
+        positions = size**2
+        found.append((2.0 * kernel**2 * inputs * outputs * positions, float(outputs * positions)))
+
+    if spec.model.name == "resnet12":
+        for outputs in (spec.model.filters * times // 2 for times in (2, 5, 10, 20)):
+            for inputs, kernel in ((channels, 3), (outputs, 3), (outputs, 3), (channels, 1)):
+                convolution(inputs, outputs, kernel)
+            size, channels = max(1, size // 2), outputs
+        return found
+    size = -(-size // 2)
+    convolution(channels, 64, 7)
+    size, channels = -(-size // 2), 64
+    for layer, blocks in enumerate(RESIDUAL_BLOCKS[spec.model.backbone]):
+        outputs, size = 64 * 2**layer, size if layer == 0 else -(-size // 2)
+        for _ in range(blocks):
+            convolution(channels, outputs, 3)
+            convolution(outputs, outputs, 3)
+            channels = outputs
+    return found
 
 
 def _operations(spec: Spec) -> float:
