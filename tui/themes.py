@@ -17,6 +17,8 @@ THEMES = (
         surface="#1c1c1c",
         panel="#262626",
         dark=True,
+        # Darker than every mark; on 16 colours it becomes grey, on which each of them can be read.
+        variables={"block-cursor-background": "#005f87", "block-cursor-foreground": "#ffffff"},
     ),
     Theme(
         "kshot-light",

@@ -17,6 +17,10 @@ NARROWEST_LABEL = 20
 class ResultTable(DataTable[Text], inherit_bindings=False):
     """A line for each row; columns that do not fit are scrolled to, the labels stay."""
 
+    DEFAULT_CSS = """
+    ResultTable > .datatable--header, ResultTable > .datatable--fixed { background: $background; }
+    """
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "cursor_up", "Row up", show=False),
         Binding("down,j", "cursor_down", "Row down", show=False),

@@ -46,7 +46,7 @@ class RunTable(ScrollView, can_focus=True):
         scrollbar-gutter: stable; }
     RunTable > .runs--heading { color: $secondary; text-style: bold; }
     RunTable > .runs--cursor { background: $panel; text-style: bold; }
-    RunTable:focus > .runs--cursor { background: $primary 30%; text-style: bold; }
+    RunTable:focus > .runs--cursor { background: $block-cursor-background; text-style: bold; }
     RunTable > .runs--good { color: $success; }
     RunTable > .runs--live { color: $accent; }
     RunTable > .runs--bad { color: $error; }
