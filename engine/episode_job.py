@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.adaptation.losses import task_metric
-from engine.adaptation.rule import State
+from engine.adaptation.movement import moved
 from engine.curves import curves
 from engine.errors import RequestError
 from engine.evaluate_job import trained_learner
 from engine.evaluation import adapted_states, recorded_steps
 from engine.learner import Learner
-from engine.models import Parameters
 from engine.presets import test_adaptation
 from engine.requests import Asked
 from engine.runs import Run, episodes, withdraw_request, write_result
@@ -141,7 +140,7 @@ def described(learner: Learner, number: int) -> dict[str, Any]:
     seen = {
         "steps": steps,
         "metric": [task_metric(kind, each, task.query_y).item() for each in outputs],
-        "moved": moved(learner.meta_parameters, states),
+        "moved": moved([rule.parameters_in(state) for state in states]),
         "adaptation": adaptation.model_dump(mode="json", include={"rule", "steps", "learning_rate", "head"}),
     }
     if kind == "classes":
@@ -167,27 +166,6 @@ def _class_names(tasks: TaskDistribution, task: Episodes) -> list[str]:
     names = tasks.packed.parts["test"].names
     parts = [divmod(detail, TURNS) for detail in task.detail[0].tolist()]
     return [names[number] + (f", turned {turn * 90}°" if turn else "") for number, turn in parts]
-
-
-def moved(start: Parameters, states: list[State]) -> dict[str, list[float | None]]:
-    """How far each layer's adapted parameters are from where they began, relative to their norm there."""
-    first = states[0]
-    if not all(first.keys() == state.keys() for state in states):
-        return {}
-    layers: dict[str, list[str]] = {}
-    for name in first:
-        layers.setdefault(name.rpartition(".")[0] or name, []).append(name)
-    found: dict[str, list[float | None]] = {}
-    for layer, names in layers.items():
-        size = _norm([first[n] for n in names])
-        distances = [_norm([state[n] - first[n] for n in names]) for state in states]
-        if any(distances):
-            found[layer] = [float(f"{d / size:.4g}") if size else None for d in distances]
-    return found
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([t.flatten() for t in tensors])))
 
 
 def _rounded(values: Tensor) -> list[list[float]]:

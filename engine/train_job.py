@@ -172,7 +172,7 @@ def _seconds_until(run: Run, file: str) -> float:
 
 
 def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
-    """The files of the best checkpoints so far, by step; where one has gone, the next best takes its place."""
+    """The files of the best checkpoints so far, by step; where one has gone, the next takes its place."""
     files = {c.step: c.path.name for c in list_checkpoints(journal.run)}
     trainer.bests = [best for best in trainer.bests if best.step in files]
     return {best.step: files[best.step] for best in trainer.bests}

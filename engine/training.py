@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.adaptation import MetaGradient, meta_gradient, probe
 from engine.adaptation.apply_head import head_scale
 from engine.adaptation.losses import task_metric
+from engine.adaptation.movement import moved
 from engine.adaptation.rates import shown_rates
 from engine.curves import curves
 from engine.errors import RequestError
@@ -184,7 +185,14 @@ class Trainer:
             "query_loss": query,
             name: metric,
             "meta_gradient_norms": norms if self.rule.shows_steps else [],
+            **self._moved(portions),
         }
+
+    def _moved(self, portions: list[MetaGradient]) -> dict[str, Any]:
+        """How far the inner loop moves each layer, from the start to the last step, where it moves any."""
+        ends = [joined([walk.states[at] for walk in portions]) for at in (0, -1)]
+        found = moved([self.rule.parameters_in(state) for state in ends])
+        return {"moved": {layer: values[-1] for layer, values in found.items()}} if found else {}
 
     def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
         """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch; for a rule that

@@ -74,7 +74,7 @@ def evaluate(run: Run) -> None:
             sys.exit(3)
         after = SKILL.get(algorithm, 0.5)
         values = [[0.2, after + SPREAD[number % 5] + spec["seed"] / 100] for number in range(episodes)]
-        step, _, digest = request["checkpoint"].removesuffix(".pt").partition("-")
+        step, _, digest = request["checkpoints"][0].removesuffix(".pt").partition("-")
         accuracy = spec["task"]["dataset"] != "sine"
         result = {
             "kind": "evaluate",

@@ -58,6 +58,7 @@ OTHER: dict[str, Any] = {
     "adaptation.head": "random",
     "adaptation.new_head": "random",
     "adaptation.loss_reduction": "sum",
+    "adaptation.linearised": True,
     "adaptation.constant_memory": True,
     "adaptation.distance": "cosine",
     "adaptation.sharpness": 10.0,
@@ -108,6 +109,7 @@ OTHER: dict[str, Any] = {
     "training.validation.adaptation.head": "zero",
     "training.validation.adaptation.new_head": "random",
     "training.validation.adaptation.loss_reduction": "sum",
+    "training.validation.adaptation.linearised": True,
     "training.validation.adaptation.constant_memory": True,
     "training.validation.adaptation.distance": "cosine",
     "training.validation.adaptation.sharpness": 10.0,
@@ -130,6 +132,7 @@ OTHER: dict[str, Any] = {
     "evaluation.adaptation.head": "random",
     "evaluation.adaptation.new_head": "random",
     "evaluation.adaptation.loss_reduction": "sum",
+    "evaluation.adaptation.linearised": True,
     "evaluation.adaptation.constant_memory": True,
     "evaluation.adaptation.distance": "cosine",
     "evaluation.adaptation.sharpness": 10.0,
@@ -172,7 +175,7 @@ NEVER = {
     "training.validation.adaptation.new_head",
     "training.validation.adaptation.constant_memory",
 }
-STEPPED = ("update", "batch", "learned_rates")
+STEPPED = ("update", "batch", "learned_rates", "linearised")
 LARGER = {"model.dropblock", "model.dropblock_size", "model.backbone"}
 CONV4 = {"model.hidden"} | LARGER
 MLP = {"model.filters", "model.pooling", "model.features"} | LARGER

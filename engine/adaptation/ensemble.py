@@ -48,6 +48,11 @@ class EnsembleRule(Rule):
         ]
         return torch.stack(outputs).mean(0)
 
+    def parameters_in(self, state: State) -> State:
+        """Those of all members."""
+        states = self._states(state)
+        return _joined([r.parameters_in(each) for (r, _), each in zip(self.members, states, strict=True)])
+
     def _states(self, state: State) -> list[State]:
         states: list[State] = [{} for _ in self.members]
         for name, tensor in state.items():

@@ -1,6 +1,6 @@
 """Gradient steps on the support set: the inner loop of MAML (Finn 2017) and its relatives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 import torch
@@ -17,6 +17,9 @@ from engine.models import Parameters
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
+
+ORIGIN = "origin."
+"""What the start is called in the state of a linearised model."""
 
 
 def adapted_names(names: Sequence[str], adaptation: Adaptation) -> list[str]:
@@ -68,6 +71,8 @@ class GradientRule(Rule):
         }
         if self.adaptation.head != "learned":
             state |= self._made_head(meta_parameters, task)
+        if self.adaptation.linearised:
+            state |= {ORIGIN + name: state[name] for name in self.adapts}
         return state | carried_start(self.adaptation, state, self.adapts, self.carried)
 
     def _made_head(self, meta_parameters: Parameters, task: Episodes) -> Parameters:
@@ -113,16 +118,35 @@ class GradientRule(Rule):
 
     def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """Cross-entropy or squared error `[T]` on the support set."""
-        parameters = meta_parameters | state
-        features = self.support_features(parameters, task, number)
-        outputs = apply_head(features, parameters, self.scale)
+        outputs = self._outputs(state, meta_parameters, lambda p: self.support_features(p, task, number))
         return task_loss(self.kind, outputs, task.support_y, self.adaptation.loss_reduction)
 
     def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """Outputs `[T, Q, O]` for the query set."""
+        return self._outputs(state, meta_parameters, lambda p: self.query_features(p, task, number))
+
+    def _outputs(
+        self, state: State, meta_parameters: Parameters, features: Callable[[Parameters], Tensor]
+    ) -> Tensor:
+        """What the model of a state gives; linearised, what its tangent at the start does: f(θ₀) + J(θ − θ₀),
+        by forward differentiation."""
         parameters = meta_parameters | state
-        features = self.query_features(parameters, task, number)
-        return apply_head(features, parameters, self.scale)
+        if not self.adaptation.linearised:
+            return apply_head(features(parameters), parameters, self.scale)
+        # Forward differentiation wants tensors of their own, not one start seen by all tasks.
+        origin = tuple(state[ORIGIN + name].contiguous() for name in self.adapts)
+        change = tuple(state[name] - start for name, start in zip(self.adapts, origin, strict=True))
+
+        def outputs(*values: Tensor) -> Tensor:
+            there = parameters | dict(zip(self.adapts, values, strict=True))
+            return apply_head(features(there), there, self.scale)
+
+        at_start, along = torch.func.jvp(outputs, origin, change)[:2]
+        return at_start + along
+
+    def parameters_in(self, state: State) -> State:
+        """The parameters that adapt."""
+        return {name: state[name] for name in self.adapts}
 
     def remember(self, state: State, task: Episodes) -> None:
         """Writes adapted heads back into their table and hands second moments on, where there are such."""

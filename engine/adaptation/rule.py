@@ -103,6 +103,10 @@ class Rule(ABC):
         """The loss `[T]` on the support set of a state after `number` steps; zeros for a rule without one."""
         return task.support_x.new_zeros(len(task.indices))
 
+    def parameters_in(self, state: State) -> State:
+        """What of a state are the model's parameters, and neither memory nor what an update carries."""
+        return {}
+
     def remember(self, state: State, task: Episodes) -> None:
         """Keeps what outlives the tasks, after the last step of a training iteration."""
         self.norms.keep()

@@ -15,6 +15,7 @@ def inner_loop_contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _updates(spec.adaptation)
     yield from _losses(spec)
     yield from _norms(spec)
+    yield from _linearised(spec)
     yield from _heads(spec)
     yield from _interpolation(spec)
     if spec.evaluation.ensemble > spec.training.keep_best:
@@ -102,6 +103,19 @@ def _norms(spec: Spec) -> Iterator[Contradiction]:
 
 def _fitting(pattern: str, spec: Spec) -> list[str]:
     return [name for name in parameter_names(spec.model) if fnmatchcase(name, pattern)]
+
+
+def _linearised(spec: Spec) -> Iterator[Contradiction]:
+    if spec.adaptation.linearised:
+        reason = "adaptation.linearised is a view for testing: set evaluation.adaptation.linearised"
+        yield Contradiction(reason, ("adaptation.linearised",))
+    for section, adaptation in (
+        ("training.validation.adaptation", validation_adaptation(spec)),
+        ("evaluation.adaptation", test_adaptation(spec)),
+    ):
+        if adaptation.linearised and adaptation.rule != "gradient":
+            reason = f"{section}.linearised is for rule gradient, found {adaptation.rule}"
+            yield Contradiction(reason, (f"{section}.linearised", f"{section}.rule"))
 
 
 def _heads(spec: Spec) -> Iterator[Contradiction]:

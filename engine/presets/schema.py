@@ -197,6 +197,10 @@ class Adaptation(Section):
         "zero", description="`head: stored`: the start of an unseen task's head"
     )
     loss_reduction: Literal["mean", "sum"] = Field("mean", description="of the support loss over examples")
+    linearised: bool = Field(
+        False,
+        description="adapt the model's tangent at its start in place of the model: a view for testing alone",
+    )
     constant_memory: bool = Field(
         False, description="keep one step's tape at a time: less memory, one more forward pass a step"
     )
@@ -235,6 +239,7 @@ class PartialAdaptation(Section):
     head: Head | None = None
     new_head: Literal["zero", "random"] | None = None
     loss_reduction: Literal["mean", "sum"] | None = None
+    linearised: bool | None = None
     constant_memory: bool | None = None
     distance: Literal["euclidean", "cosine"] | None = None
     sharpness: PositiveRate | None = None
@@ -308,7 +313,7 @@ class Training(Section):
         (), description="iterations whose checkpoints are kept besides the best and the last two"
     )
     keep_best: Positive = Field(
-        1, description="how many of the best checkpoints on validation are kept: `evaluation.ensemble` needs them"
+        1, description="best checkpoints on validation that are kept; `evaluation.ensemble` needs several"
     )
     validation: Validation = Validation()
 
@@ -337,7 +342,7 @@ class Evaluation(Section):
         "the support set and one query at a time, or running ones of training",
     )
     ensemble: Positive = Field(
-        1, description="how many of the best checkpoints on validation predict together (mean of their outputs)"
+        1, description="best checkpoints on validation that predict together, by the mean of their outputs"
     )
     adaptation: PartialAdaptation = PartialAdaptation()
     tune: Tune | None = None

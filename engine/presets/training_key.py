@@ -169,7 +169,7 @@ def _gradient(adaptation: Adaptation) -> dict[str, Any]:
 def _switches(adaptation: Adaptation) -> Iterator[tuple[str, Any]]:
     names = []
     if adaptation.steps:
-        names += ["update", "batch", "learned_rates", "per_step_norms"]
+        names += ["update", "batch", "learned_rates", "per_step_norms", "linearised"]
         names += {"sgd": [], "momentum": ["momentum"], "adam": ["betas", "moments"]}[adaptation.update]
     if adaptation.head == "stored":
         names.append("stored_heads")
