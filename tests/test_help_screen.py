@@ -4,13 +4,15 @@ from pathlib import Path
 
 import pytest
 from fake_runs import make_run
+from rich.console import Console
+from rich.text import Text
 from runs_app import Act, RunsApp, in_app, shown, until
 from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from tui.keys import EVERYWHERE, PLACES
 from tui.runs.table import KEYS as TABLE_KEYS
-from tui.screens.help import HelpScreen, help_text, key_names
+from tui.screens.help import HelpScreen, hanging, help_text, key_names
 from tui.screens.log import LogScreen
 from tui.screens.runs import KEYS
 
@@ -68,6 +70,16 @@ def test_all_of_it_can_be_scrolled_into_view(tmp_path: Path, size: tuple[int, in
         assert box.scroll_offset.y <= box.max_scroll_y
 
     in_help(tmp_path, act, size)
+
+
+def test_what_goes_on_in_another_line_stands_under_the_words() -> None:
+    told = Text("Bench\nspace      Choose: choose the algorithm under the cursor\n           not now")
+    assert hanging(told, 40, Console()).plain.split("\n") == [
+        "Bench",
+        "space      Choose: choose the algorithm",
+        "           under the cursor",
+        "           not now",
+    ]
 
 
 @pytest.mark.parametrize("key", ["escape", "question_mark", "q"])

@@ -1,7 +1,9 @@
 """The help: every key of a place, made from the key table, with what is greyed now and why."""
 
+import re
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.console import Console
 from rich.text import Text
 from textual.actions import parse
 from textual.app import ComposeResult
@@ -54,7 +56,8 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen { align: center middle; }
     HelpScreen > VerticalScroll {
         width: 94%; max-width: 100; height: auto; max-height: 94%;
-        background: $surface; border: round $primary; padding: 0 1; scrollbar-size-vertical: 1;
+        background: $surface; border: round $primary; padding: 0 1;
+        scrollbar-size-vertical: 1; scrollbar-gutter: stable;
     }
     HelpScreen Static { height: auto; }
     """
@@ -70,9 +73,14 @@ class HelpScreen(ModalScreen[None]):
             yield Static("")
 
     def on_mount(self) -> None:
-        below = self.app.screen_stack[-2]
-        self.query_one(Static).update(help_text(self._place, below))
         self.query_one(VerticalScroll).focus()
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._tell)
+
+    def _tell(self) -> None:
+        told = help_text(self._place, self.app.screen_stack[-2])
+        self.query_one(Static).update(hanging(told, self.query_one(Static).size.width, self.app.console))
 
     def action_put_away(self) -> None:
         """Closes the help."""
@@ -104,6 +112,23 @@ def help_text(place: str, screen: Screen[object]) -> Text:
     return told
 
 
+def hanging(told: Text, width: int, console: Console) -> Text:
+    """The text wrapped at that width; what goes on in another line stands under the words, not the key."""
+    lines: list[Text] = []
+    for line in told.split("\n", allow_blank=True):
+        words = re.match(r".*?  +", line.plain)
+        indent = words.end() if words else 0
+        if line.cell_len <= width or not 0 < indent < width // 2:
+            lines.append(line)
+            continue
+        key, rest = line.divide([indent])
+        for wrapped in rest.wrap(console, width - indent):
+            wrapped.rstrip()
+            lines.append(key + wrapped)
+            key = Text(" " * indent)
+    return Text("\n").join(lines)
+
+
 def key_names(key: Key) -> str:
     """A key's names as they stand on the keyboard: `?`, `/`, `del`, `L`."""
     return " ".join(KEY_NAMES.get(name.strip(), name.strip()) for name in key.keys.split(","))
@@ -122,7 +147,9 @@ def _sections(place: str, screen: Screen[object]) -> "Iterator[tuple[str, DOMNod
             title = name.replace("-", " ").capitalize()
             needs_focus = ", when it has the focus (tab)" if node is not screen and not node.has_focus else ""
             yield f"{title}{needs_focus}", node, list(PLACES[name])
-    yield "Everywhere", screen.app, list(PLACES["everywhere"])
+    # Over a form, which takes letters, only what comes before everything else is possible.
+    over = isinstance(screen, ModalScreen)
+    yield "Everywhere", screen.app, [key for key in PLACES["everywhere"] if key.priority or not over]
 
 
 def _is_shown(widget: Widget) -> bool:

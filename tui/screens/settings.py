@@ -35,12 +35,14 @@ KEYS = (
     Key("U", "undo_all", "Undo all", "every value as the presets have it", why_not="nothing is changed"),
     Key("tab", "next_algorithm", "Algorithm", "the settings of the next algorithm", why_not="there is one"),
     Key("escape", "leave", "Back", "back to the bench with these settings"),
+    Key("question_mark", "help", "Help", "every key of this form"),
 )
 
 
 class SettingsScreen(ModalScreen[Selection]):
     """A list of all keys with a line to edit in; it gives back the selection with what was changed."""
 
+    PLACE = "settings"
     BINDINGS: ClassVar[list[BindingType]] = place("settings", KEYS)
     AUTO_FOCUS = "#keys"
     CSS = """
@@ -270,6 +272,10 @@ class SettingsScreen(ModalScreen[Selection]):
         self.algorithm = names[(at + 1) % len(names)]
         self._title()
         self._read()
+
+    async def action_help(self) -> None:
+        """The keys of this form."""
+        await self.app.run_action("help")
 
     def action_leave(self) -> None:
         """Closes the line to edit in, else the form."""
