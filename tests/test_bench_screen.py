@@ -257,6 +257,29 @@ def test_hostile_presets_are_listed_as_text(tmp_path: Path, monkeypatch: pytest.
     run_app(tmp_path, (120, 36), action)
 
 
+def test_the_lists_are_kept_to_what_has_the_words(tmp_path: Path) -> None:
+    async def action(pilot: Pilot[int], app: App) -> None:
+        screen = app.screen
+        assert isinstance(screen, BenchScreen)
+        algorithms, tasks = screen.query_one(AlgorithmList), screen.query_one(TaskList)
+        whole = algorithms.option_count
+        await pilot.press("slash", *"raghu")
+        folder = Path(app_module.__file__).parent.parent / "presets" / "algorithms"
+        named = {path.stem for path in folder.glob("*.yaml") if "Raghu" in path.read_text()}
+        await until(pilot, lambda: {name for name in algorithms._names if name} == named)
+        assert tasks.option_count == 0
+        await pilot.press("enter")
+        algorithms.highlight("anil")
+        await pilot.press("space")
+        await until(pilot, lambda: "anil" in screen.selection.algorithms)
+        assert app.focused is algorithms
+        await pilot.press("escape")
+        await until(pilot, lambda: algorithms.option_count == whole and tasks.option_count > 0)
+        assert algorithms.name_in_focus == "anil" and not screen.query("#find")
+
+    run_app(tmp_path, (120, 36), action)
+
+
 # Starting
 
 

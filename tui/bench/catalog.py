@@ -54,6 +54,21 @@ class Catalog:
     tasks: tuple[TaskEntry, ...] = ()
     error: str = ""
 
+    def with_words(self, text: str) -> "Catalog":
+        """What has all these words in its name, family or description, whatever their case."""
+        words = text.casefold().split()
+        if not words:
+            return self
+        algorithms = tuple(
+            entry
+            for entry in self.algorithms
+            if _has(words, entry.name, entry.family, entry.summary, entry.paper, entry.word, entry.outer)
+        )
+        tasks = tuple(
+            entry for entry in self.tasks if _has(words, entry.name, entry.family, entry.summary, entry.tasks)
+        )
+        return Catalog(algorithms, tasks, self.error)
+
     def algorithm(self, name: str) -> AlgorithmEntry | None:
         """The algorithm of that name."""
         return next((entry for entry in self.algorithms if entry.name == name), None)
@@ -61,6 +76,11 @@ class Catalog:
     def task(self, name: str) -> TaskEntry | None:
         """The task of that name."""
         return next((entry for entry in self.tasks if entry.name == name), None)
+
+
+def _has(words: list[str], *texts: str) -> bool:
+    together = " ".join(texts).casefold()
+    return all(word in together for word in words)
 
 
 def names_alone() -> Catalog:

@@ -9,7 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.message import Message
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 
 from tui.bench.catalog import Catalog, load_catalog, names_alone
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
@@ -65,6 +65,7 @@ class Choose(Vertical):
         self.starting = False
         self.looking_at_tasks = False
         """Whether the preview is what one wants to see: a task was looked at, and no run since."""
+        self._words = ""
         self._previews: dict[str, Preview] = {}
         self._estimator = Estimator(runs_dir, data_dir)
 
@@ -133,14 +134,49 @@ class Choose(Vertical):
 
     def draw(self) -> None:
         """Draws lists and start line as they are now."""
+        catalog = self.catalog.with_words(self._words)
         for each in (self.query_one(AlgorithmList), self.query_one(TaskList)):
             width = each.scrollable_content_region.width or WIDTH_BEFORE_LAYOUT
-            each.draw(self.catalog, self.selection, width)
+            each.draw(catalog, self.selection, width)
         self.draw_start()
 
     def draw_start(self) -> None:
         """Draws the start line."""
         self.query_one(StartLine).draw(self.selection, self.outlook, self.starting)
+
+    # Finding
+
+    @property
+    def is_finding(self) -> bool:
+        """Whether the lists are kept to what has some words."""
+        return bool(self.query("#find"))
+
+    async def find(self) -> None:
+        """Opens the line for the words."""
+        if not self.is_finding:
+            line = Input(placeholder="words in name or description", id="find", compact=True)
+            await self.mount(line, before=0)
+        self.screen.set_focus(self.query_one("#find", Input))
+
+    @on(Input.Changed, "#find")
+    def _look_for(self, message: Input.Changed) -> None:
+        message.stop()
+        self._words = message.value
+        self.draw()
+
+    @on(Input.Submitted, "#find")
+    def _go_to_found(self, message: Input.Submitted) -> None:
+        """Into the first list that has something."""
+        message.stop()
+        lists = (self.query_one(AlgorithmList), self.query_one(TaskList))
+        self.screen.set_focus(next((each for each in lists if each.option_count), lists[0]))
+
+    async def find_no_more(self) -> None:
+        """All rows again."""
+        self._words = ""
+        self.screen.set_focus(self.query_one(AlgorithmList))
+        await self.query("#find").remove()
+        self.draw()
 
     # What was chosen
 

@@ -17,6 +17,7 @@ BenchScreen {
     }
     GroupedList:focus, #about:focus, StartLine:focus, #welcome:focus { border: round $accent; }
     #inner:focus { background: $surface; }
+    #find { height: 1; border: none; padding: 0 1; background: $panel; }
     #lists { height: 1fr; layout: vertical; }
     GroupedList { height: 1fr; scrollbar-size-vertical: 1; }
     #about { height: auto; max-height: 9; min-height: 4; scrollbar-size-vertical: 1; }

@@ -47,6 +47,8 @@ KEYS = (
         "copy the headless command that does the same",
         why_not="choose a task and an algorithm first",
     ),
+    Key("slash", "find", "Find", "keep the lists to what has some words in name or description"),
+    Key("escape", "find_no_more", "All again", "the whole lists again", why_not="the lists are whole"),
     Key(
         "o",
         "next_run",
@@ -216,6 +218,16 @@ class BenchScreen(ColumnScreen):
     def _is_starting(self) -> bool:
         return self._begun is not None and not self._begun.is_finished
 
+    async def action_find(self) -> None:
+        """Keeps the lists to what has some words."""
+        self.show_column(0)
+        await self.choose.find()
+
+    async def action_find_no_more(self) -> None:
+        """The whole lists again."""
+        await self.choose.find_no_more()
+        self.refresh_bindings()
+
     def action_settings(self) -> None:
         """The form of everything that can be changed."""
         from tui.screens.settings import SettingsScreen
@@ -312,6 +324,8 @@ class BenchScreen(ColumnScreen):
         """Greys what is impossible now; what belongs to another panel is not in the footer."""
         if action in ("start", "settings", "copy_command"):
             return True if self.selection.complete else None
+        if action == "find_no_more":
+            return self.is_mounted and self.choose.is_finding
         if action == "next_run":
             several = len(shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)) > 1
             return True if several else None
