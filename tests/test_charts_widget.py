@@ -308,3 +308,23 @@ def test_a_million_points_are_drawn_from_few(monkeypatch: pytest.MonkeyPatch) ->
         assert len(drawn) == 4 and max(drawn) < 70_000
 
     check(steps, smoothable=True)
+
+
+def test_the_chart_that_has_the_focus_is_the_one_that_is_marked() -> None:
+    class Two(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Chart("One")
+            yield Chart("Two")
+
+    async def run() -> None:
+        app = Two()
+        async with app.run_test(size=(80, 24)) as pilot:
+            charts = list(app.query(Chart))
+            for focused in (*charts, *charts):
+                focused.focus()
+                await pilot.pause()
+                strips = app.screen._compositor.render_strips()
+                marked = [s.text for strip in strips for s in strip if s.style and s.style.reverse]
+                assert marked == [focused.title]
+
+    asyncio.run(run())

@@ -205,11 +205,12 @@ def watch(own: Path, count: int, seconds: float) -> None:
 
 
 def focus_loss(terminal: Terminal) -> None:
-    """Goes to the chart of the outer loss by tab: from the lists over the start line and the upper chart."""
+    """Goes to the chart of the outer loss from the right: the lists on the left would show a preview in its
+    place once nothing trains."""
     for _ in range(8):
-        os.write(terminal.above, b"\t")
-        terminal.run_for(0.5)
-        if is_focused(terminal, "Outer loss"):
+        os.write(terminal.above, b"\x1b[Z")
+        terminal.run_for(1.0)
+        if "Outer loss" in terminal.text() and is_focused(terminal, "Outer loss"):
             return
     raise RuntimeError(f"no outer loss:\n{terminal.text()}")
 

@@ -222,10 +222,8 @@ class Chart(Widget, can_focus=True):
     def on_resize(self) -> None:
         self._redraw(anew=True)
 
-    def on_focus(self) -> None:
-        self._redraw()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self._redraw()
 
     # Keys
