@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import kill, wait_until
-from terminals import Terminal, processes_with, pseudo_terminals
+from terminals import SHOW, Terminal, processes_with, pseudo_terminals
 
 from engine.runs import list_runs, read_status
 from tui.app import LOST_TERMINAL, TERMINAL_LOOK_SECONDS
@@ -204,3 +204,29 @@ def test_a_cut_ssh_line(trainings: Trainings, remote: list[str]) -> None:
         shows_the_run(trainings, terminal)
         terminal.kill()
     trainings.go_on()
+
+
+def test_a_real_training_streams_while_the_size_changes(tmp_path: Path) -> None:
+    """The first key of a first start, with nothing stood in for."""
+    begun = Trainings(tmp_path)
+    try:
+        with begun.open(*SHOW) as terminal:
+            terminal.wait_for("starts sine waves")
+            terminal.press("enter")
+            terminal.wait_for("1 running, 1 queued", "Validation error", "iterations", seconds=60)
+            for size in ((120, 36), (60, 20), (200, 60), (80, 24)):
+                reached = begun.step()
+                terminal.resize(*size)
+                last = f" {size[0]}×{size[1]}"
+                terminal.wait_until(lambda size=size: _is_filled(terminal, size[1]), last)  # type: ignore[misc]
+                wait_until(lambda reached=reached: begun.step() > reached, 20)  # type: ignore[misc]
+            terminal.wait_for("1 running, 1 queued", "Outer loss")
+        wait_until(lambda: begun.processes() == begun.workers() != {}, 10)
+    finally:
+        begun.end()
+
+
+def _is_filled(terminal: Terminal, rows: int) -> bool:
+    """The first line names the program, the last one shows keys."""
+    lines = terminal.text().split("\n")
+    return len(lines) == rows and lines[0].startswith(" kshot") and "Help" in lines[-1]

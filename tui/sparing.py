@@ -77,8 +77,10 @@ class Sent:
             if not 0 <= y < len(self._rows):
                 continue
             row = self._rows[y]
-            characters, pens = self._cells(strips)
             room = len(row.characters) - x
+            if room <= 0:
+                continue  # the terminal has become narrower since this was drawn
+            characters, pens = self._cells(strips)
             characters, pens = characters[:room], pens[:room]
             stretches = row.changed(x, characters, pens)
             row.put(x, characters, pens)
