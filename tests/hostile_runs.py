@@ -1,5 +1,6 @@
 """Runs folders that nobody meant to write: files half written, missing, of other kinds, of other contents."""
 
+import copy
 import json
 import os
 import random
@@ -81,7 +82,7 @@ def _values(path: Path, chance: random.Random) -> None:
     except (ValueError, yaml.YAMLError):
         return
     for _ in range(chance.randint(1, 4)):
-        _put(contents, chance.choice(TEXTS + NUMBERS + OTHERS), chance)
+        _put(contents, copy.deepcopy(chance.choice(TEXTS + NUMBERS + OTHERS)), chance)
     path.write_text("".join(json.dumps(content) + "\n" for content in contents))
 
 
