@@ -108,24 +108,26 @@ def floats(tokens: list[bytes]) -> Column:
 
 def _floats(codes: Array, begins: Array, lengths: Array) -> Column:
     """Numbers `[n]` from texts that begin at these places of `codes`. Raises ValueError for what is none."""
-    texts = np.lib.stride_tricks.sliding_window_view(codes, _WIDTH)[begins]
-    texts[np.arange(_WIDTH) >= lengths[:, None]] = 0
+    width = min(_WIDTH, int(lengths.max(initial=0)) + 1)
+    texts = np.lib.stride_tricks.sliding_window_view(codes, width)[begins]
+    texts[np.arange(width) >= lengths[:, None]] = 0
     digits = texts - 48
     is_digit = digits < 10
     is_point = texts == 46
     points = np.flatnonzero(is_point)
     slow = lengths >= _WIDTH
-    point = np.minimum(lengths, _WIDTH)
-    point[points // _WIDTH] = points % _WIDTH
-    slow[points[1:][np.diff(points // _WIDTH) == 0] // _WIDTH] = True
+    point = np.minimum(lengths, width)
+    point[points // width] = points % width
+    slow[points[1:][np.diff(points // width) == 0] // width] = True
     other = np.flatnonzero(~(is_digit | is_point | (texts == 0)))
-    minus = (other % _WIDTH == 0) & (texts.ravel()[other] == 45)
-    slow[other[~minus] // _WIDTH] = True
+    minus = (other % width == 0) & (texts.ravel()[other] == 45)
+    slow[other[~minus] // width] = True
     slow |= ~is_digit[:, 0] & ~((texts[:, 0] == 45) & is_digit[:, 1])
     point[slow] = 1
     # einsum, since a matrix product would wake the threads of a BLAS for so little.
-    values: Column = np.einsum("nw,nw->n", np.where(is_digit, digits, 0).astype(np.float64), _WORTH[point])
-    values[other[minus] // _WIDTH] *= -1
+    digits[~is_digit] = 0
+    values: Column = np.einsum("nw,nw->n", digits, _WORTH[:, :width][point])
+    values[other[minus] // width] *= -1
     for place in np.flatnonzero(slow):  # exponents, mostly
         begin = begins[place]
         values[place] = float(codes[begin : begin + lengths[place]].tobytes())
