@@ -18,7 +18,7 @@ MARK = b'"kind": "train"'
 FEWEST = 8
 _IN_NUMBERS = b"0123456789.-+eE"
 _BLANKED = bytes(code if code in _IN_NUMBERS else 32 for code in range(256))
-_IS_IN_NUMBER = np.isin(np.arange(256), np.frombuffer(_IN_NUMBERS, np.uint8))
+_MARKED = bytes(code in _IN_NUMBERS for code in range(256))
 _WIDTH = 24
 # [where the point stands, place of the digit]: what a digit is worth.
 _WORTH = np.array(
@@ -58,8 +58,9 @@ class Shape:
         if text.translate(None, _IN_NUMBERS) != b"\n".join([self.skeleton] * len(lines)):
             return None
         # All tokens of a block at once: where stretches of letters of numbers begin and end.
-        codes = np.frombuffer(b" " + text + b" " * (_WIDTH + 1), np.uint8)
-        inside = _IS_IN_NUMBER[codes]
+        padded = b" " + text + b" " * (_WIDTH + 1)
+        codes = np.frombuffer(padded, np.uint8)
+        inside = np.frombuffer(padded.translate(_MARKED), np.uint8)
         edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
         if len(edges) != 2 * self.width * len(lines):
             return None
