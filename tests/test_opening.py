@@ -16,6 +16,7 @@ from textual.worker import Worker
 from tui import app as app_module
 from tui.app import Workbench
 from tui.bench.choosing import GroupedList, TaskList
+from tui.screens.bench import BenchScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.settings import SettingsScreen
 from tui.widgets.key_line import KeyLine
@@ -122,7 +123,8 @@ def test_keys_typed_before_the_first_frame_arrive_in_order(tmp_path: Path) -> No
         await until(app, lambda: isinstance(app.screen, SettingsScreen) and bool(app.screen.fields))
         bench = app.screen_stack[0]
         tasks = bench.query_one(TaskList)
-        assert bench.focused is tasks
+        assert bench.focused is tasks and isinstance(bench, BenchScreen)
+        await until(app, lambda: bench.is_whole and bool(bench.choose.catalog.tasks[0].summary))
         # The list is in another order by now; the row that was gone to is not.
         assert tasks.name_in_focus == "sine-20shot"
 

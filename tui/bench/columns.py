@@ -92,7 +92,7 @@ class ColumnScreen(PlaceScreen):
             return
         self.show_column(column)
         if panel is not None:
-            self.call_after_refresh(panel.focus)
+            self.set_focus(panel)
 
 
 def _up_to(node: Widget, top: Widget) -> list[Widget]:

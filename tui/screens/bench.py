@@ -136,7 +136,7 @@ class BenchScreen(ColumnScreen):
             for name, column in (("curves", Curves), ("inner", Inner)):
                 await self.query_one(f"#{name}").remove()
                 await self.query_one("#bench").mount(column(id=name, classes="column"))
-            if not (self.query("Curves") and self.query("Inner")):
+            if not (self.query("#curves Welcome") and self.query("#facts")):
                 return  # the app is being left
             self.is_whole = True
             self.show_column(self.column)
