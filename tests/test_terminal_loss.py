@@ -220,7 +220,7 @@ def test_a_real_training_streams_while_the_size_changes(tmp_path: Path) -> None:
                 last = f" {size[0]}×{size[1]}"
                 terminal.wait_until(lambda size=size: _is_filled(terminal, size[1]), last)  # type: ignore[misc]
                 wait_until(lambda reached=reached: begun.step() > reached, 20)  # type: ignore[misc]
-            terminal.wait_for("1 running, 1 queued", "Outer loss")
+            terminal.wait_for("Validation error", "Waves")
         wait_until(lambda: begun.processes() == begun.workers() != {}, 10)
     finally:
         begun.end()
