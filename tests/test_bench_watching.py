@@ -1,14 +1,21 @@
 """Watching costs little: the fan moves seldom, and a text of the same shape lays nothing out anew."""
 
 import asyncio
+from pathlib import Path
 
+import numpy as np
 import pytest
+from fake_runs import make_run
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
+from engine.runs import summarise
+from engine.runs.columns import History
 from tui.bench.inner import FAN, fan_rows
-from tui.bench.live import Panel
+from tui.bench.live import Curves, Panel
+from tui.snapshot import Snapshot
+from tui.widgets.chart import Chart
 
 
 def test_few_records_are_all_in_the_fan() -> None:
@@ -64,3 +71,47 @@ def test_a_panel_is_laid_out_anew_only_where_its_height_may_change(
 
     asyncio.run(run())
     assert asked == [laid_out]
+
+
+def test_curves_stand_against_iterations_or_minutes_of_training(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="running", steps=1000, step=40)
+    # 120 s apart but for a pause of a day.
+    at = np.array([0.0, 120.0, 240.0, 86_400.0, 86_520.0])
+    history = History(
+        train_step=np.arange(20.0, 120, 20),
+        train_time=1.7e9 + at,
+        outer_loss=np.linspace(1.6, 0.3, 5),
+        validation_step=np.array([40.0, 100.0]),
+        validation_time=1.7e9 + at[[1, 4]],
+        validation=np.array([[0.9, 0.8], [0.9, 0.3]]),
+        validation_steps=(0, 1),
+    )
+    summary = summarise(run)
+    snapshot = Snapshot(1.0, (summary,), histories={run.id: history})
+
+    class One(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Curves()
+
+    async def go() -> None:
+        app = One()
+        async with app.run_test(size=(100, 36)) as pilot:
+            curves = app.query_one(Curves)
+
+            def drawn() -> list[list[float]]:
+                curves.draw(snapshot, [summary], summary, None, "")
+                charts = [app.query_one(name, Chart) for name in ("#error", "#loss")]
+                return [chart._curves[0].whole.x.tolist() for chart in charts]
+
+            assert drawn() == [[40, 100], [20, 40, 60, 80, 100]]
+            app.query_one("#loss", Chart).focus()
+            await pilot.press("t")
+            assert curves.check_action("axis", ("time",)) is None
+            validated, trained = drawn()
+            assert trained[:3] == [0, 2, 4] and 4 < trained[3] < 10 and trained[4] == trained[3] + 2
+            assert validated == [trained[1], trained[4]]
+            assert app.query_one("#loss", Chart).x_label == "min of training"
+            await pilot.press("i")
+            assert drawn() == [[40, 100], [20, 40, 60, 80, 100]]
+
+    asyncio.run(go())

@@ -1,6 +1,7 @@
 """The two charts of the bench: validation after adaptation of several runs, the outer loss of one."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,17 @@ from tui.charts.series import Series
 from tui.marks import mark_of
 from tui.numbers import interval
 from tui.output import plain
+from tui.runs.playback import Playback, playback_of
 from tui.snapshot import Snapshot, state_word
 
 Column = NDArray[np.float64]
 
 
-def validation_curves(snapshot: Snapshot, runs: Sequence[Summary]) -> tuple[list[Series], str]:
-    """Each run's metric after adaptation against iterations with its 95 % band; and a note on the runs that
-    have none yet."""
+def validation_curves(
+    snapshot: Snapshot, runs: Sequence[Summary], by_time: bool = False
+) -> tuple[list[Series], str]:
+    """Each run's metric after adaptation with its 95 % band, against iterations or minutes of training; and a
+    note on the runs that have none yet."""
     names, curves, waiting = row_names(runs), [], []
     for summary in runs:
         history = snapshot.histories.get(summary.id)
@@ -34,7 +38,7 @@ def validation_curves(snapshot: Snapshot, runs: Sequence[Summary]) -> tuple[list
         curves.append(
             Series(
                 f"{label} {interval(last, summary.metric)}",
-                history.validation_step,
+                clock(history).validation_at / 60 if by_time else history.validation_step,
                 value,
                 mark.colour,
                 mark.shape,
@@ -61,9 +65,16 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def loss_curves(history: History, summary: Summary) -> list[Series]:
-    """One run's outer loss in training, as recorded."""
+@lru_cache(maxsize=16)
+def clock(history: History) -> Playback:
+    """When each record was made, in seconds of training: pauses are left out."""
+    return playback_of(history)
+
+
+def loss_curves(history: History, summary: Summary, by_time: bool = False) -> list[Series]:
+    """One run's outer loss in training, as recorded, against iterations or minutes of training."""
     if not history.train_step.size:
         return []
     mark = mark_of(summary.algorithm)
-    return [Series("training", history.train_step, history.outer_loss, mark.colour, mark.shape)]
+    x = clock(history).train_at / 60 if by_time else history.train_step
+    return [Series("training", x, history.outer_loss, mark.colour, mark.shape)]

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any, ClassVar, TypeGuard
 
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
@@ -18,8 +19,10 @@ from tui.bench.run_facts import run_facts
 from tui.bench.shown import row_names
 from tui.bench.waves import fit_curves
 from tui.charts.series import Series
+from tui.keys import Key, place
 from tui.marks import mark_of
 from tui.output import cells, plain
+from tui.screens.base import PlaceScreen
 from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
@@ -66,8 +69,33 @@ def _is_partial(history: History | None) -> TypeGuard[History]:
     return history is not None and history.progress < 1
 
 
+KEYS = (
+    Key("i", "axis('steps')", "By steps", "the curves against iterations", "it is so already", False),
+    Key("t", "axis('time')", "By time", "the curves against minutes of training", "it is so already", False),
+)
+
+
 class Curves(Vertical):
     """Validation after adaptation of all runs shown; below it training of one, a fit, or a preview."""
+
+    PLACE = "curves"
+    BINDINGS: ClassVar[list[BindingType]] = place(PLACE, KEYS)
+    by_time = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Greyed where the axis is that one already."""
+        return None if action == "axis" and (parameters[0] == "time") == self.by_time else True
+
+    def action_axis(self, axis: str) -> None:
+        """The x axis of the curves: iterations or minutes of training."""
+        self.by_time = axis == "time"
+        for name in ("accuracy", "error", "loss"):
+            chart = self.query_one(f"#{name}", Chart)
+            chart.x_label = "min of training" if self.by_time else "iterations"
+            chart.action_whole()
+        self.refresh_bindings()
+        if isinstance(self.screen, PlaceScreen):
+            self.screen.refresh_picture()
 
     def compose(self) -> ComposeResult:
         yield Welcome()
@@ -100,14 +128,14 @@ class Curves(Vertical):
         before a session is there."""
         error = bool(runs) and runs[0].metric != "accuracy"
         used, other = ("#error", "#accuracy") if error else ("#accuracy", "#error")
-        curves, waiting = validation_curves(snapshot, runs)
+        curves, waiting = validation_curves(snapshot, runs, self.by_time)
         task = plain(runs[0].task) if runs else ""
         self.query_one(other, Chart).display = False
         chart = self.query_one(used, Chart)
         chart.display = True
         whole = (0.0, float(max((summary.status.steps for summary in runs), default=0)))
         note = "; ".join(part for part in (task, waiting) if part) or "no run yet"
-        chart.show(curves, note, whole=whole if whole[1] else None)
+        chart.show(curves, note, whole=whole if whole[1] and not self.by_time else None)
         self._lower(snapshot, runs, looked_at, preview)
         lines = Text(said) if said else session_lines(snapshot)
         self.query_one("#session", Panel).put(lines if lines.plain else None)
@@ -138,7 +166,8 @@ class Curves(Vertical):
             else:
                 steps = float(looked_at.status.steps)
                 note = f"{name}, read to {history.progress:.0%}" if _is_partial(history) else name
-                loss.show(loss_curves(history, looked_at), note, whole=(0.0, steps) if steps else None)
+                whole = (0.0, steps) if steps and not self.by_time else None
+                loss.show(loss_curves(history, looked_at, self.by_time), note, whole=whole)
         else:
             loss.show([])
         loss.display, waves.display = shown is loss, shown is waves
