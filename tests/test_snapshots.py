@@ -23,6 +23,7 @@ from engine.runs import EventWriter, Run, episodes
 from tui.app import Workbench
 from tui.bench import catalog
 from tui.bench.estimates import Estimator, Outlook
+from tui.runs import detail
 from tui.screens.bench import BenchScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.episode import EpisodeScreen
@@ -80,12 +81,14 @@ def _renamed(run: Run, name: str) -> None:
 
 @pytest.fixture
 def few_choices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lists that stay as they are, and answers about episodes from no process."""
+    """Lists and specs that stay as they are, and answers about episodes from no process."""
     names, presets = catalog.preset_names, engine.presets.list_presets
     monkeypatch.setattr(catalog, "preset_names", lambda kind: [n for n in names(kind) if n in CHOICES])
     monkeypatch.setattr(
         engine.presets, "list_presets", lambda kind: [each for each in presets(kind) if each.name in CHOICES]
     )
+    lines = tuple((section, f"{section}'s values") for section in detail.SPEC_LINES)
+    monkeypatch.setattr(detail, "_spec_lines", lambda spec: lines)
     guess = Outlook("about 59 s for 2 trainings")
     monkeypatch.setattr(Estimator, "outlook", lambda self, selection: guess)
     monkeypatch.setattr(episodes, "question", test_episode_screen.fake_question)
