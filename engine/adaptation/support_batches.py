@@ -1,4 +1,4 @@
-"""Mini-batches of the support set: what each inner step sees, as a function of (seed, task, step)."""
+"""Mini-batches of the support set: what each inner step sees, as a function of (task, step)."""
 
 import torch
 from torch import Tensor

@@ -138,11 +138,12 @@ def _meta_learned(spec: Spec) -> Iterator[Contradiction]:
     if head == "stored" and spec.training.tasks is None:
         reason = "adaptation.head stored keeps a head for each task of a finite set: it needs training.tasks"
         yield Contradiction(reason, ("adaptation.head", "training.tasks"))
-    starts_at_zero = head_at_zero(adaptation)
+    by_outer = head == "stored" and adaptation.stored_heads == "outer"
+    starts_at_zero = head_at_zero(adaptation) and not by_outer
     if starts_at_zero and not moves_head(adaptation.parameters):
         reason = f"adaptation.head {head} starts at zero, where adaptation.parameters keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.parameters"))
-    elif starts_at_zero and adaptation.steps == 0 and adaptation.stored_heads == "adapted":
+    elif starts_at_zero and adaptation.steps == 0:
         reason = f"adaptation.head {head} starts at zero, where adaptation.steps 0 keeps it"
         yield Contradiction(reason, ("adaptation.head", "adaptation.steps"))
     if spec.model.name == "pixels" and head != "learned":

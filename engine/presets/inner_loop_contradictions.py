@@ -87,6 +87,9 @@ def _norms(spec: Spec) -> Iterator[Contradiction]:
     if spec.evaluation.statistics == "running" and not adaptation.running_statistics:
         reason = "evaluation.statistics running: training keeps none; set adaptation.running_statistics"
         yield Contradiction(reason, ("evaluation.statistics", "adaptation.running_statistics"))
+    if adaptation.rule == "gradient" and adaptation.batch == 1 and has_norms:
+        reason = "adaptation.batch 1: an example that normalises itself alone says nothing; give 2 or more"
+        yield Contradiction(reason, ("adaptation.batch", "model.norm"))
     if not adaptation.per_step_norms:
         return
     if adaptation.rule != "gradient" or outer != "meta-gradient" or adaptation.steps == 0:

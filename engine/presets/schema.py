@@ -155,7 +155,7 @@ class Adaptation(Section):
     rule: RuleName = "gradient"
     steps: Count = Field(1, description="inner steps")
     update: Literal["sgd", "momentum", "adam"] = Field("sgd", description="how an inner step moves")
-    momentum: Decay = Field(0.9, description="`update: momentum`: how much of the last move goes on")
+    momentum: Decay = Field(0.9, description="`update: momentum`: how much of the sum of gradients goes on")
     betas: Annotated[tuple[Decay, Decay], Field(strict=False)] = Field(
         (0.9, 0.999), description="`update: adam`: decay of first and second moments"
     )
