@@ -91,7 +91,6 @@ OTHER: dict[str, Any] = {
     "training.record_every": 7,
     "training.checkpoint_every": 7,
     "training.keep": [7],
-    "training.augment": "affine",
     "training.keep_best": 3,
     "training.validation.every": 7,
     "training.validation.episodes": 7,
