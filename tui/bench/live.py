@@ -29,6 +29,8 @@ from tui.widgets.chart import Chart
 
 TEXT_SECONDS = 0.9
 """Numbers that change faster than this cannot be read."""
+PICTURE_SECONDS = 0.4
+"""Within this the next picture comes, if there is one."""
 
 
 class Panel(Static):
@@ -186,7 +188,7 @@ class Inner(VerticalScroll):
     def __init__(self, **named: Any) -> None:
         super().__init__(**named)
         self._told: tuple[object, ...] = ()
-        self._told_at, self._waits = 0.0, False
+        self._told_at, self._untold, self._waits = 0.0, False, False
         self._latest: tuple[Snapshot, Sequence[Summary], Summary | None, History | None] | None = None
 
     def draw(self, snapshot: Snapshot, runs: Sequence[Summary], looked_at: Summary | None) -> None:
@@ -206,15 +208,28 @@ class Inner(VerticalScroll):
         if about != self._told or wait <= 0:
             self._told = about
             self._tell()
-        elif not self._waits:
-            # This picture may be the last for long: what it says is told all the same.
+        else:
+            self._untold = True
+            self._tell_later()
+
+    def _tell_later(self) -> None:
+        """A picture may be the last for long: what it says is told all the same, unless the next one is."""
+        if not self._waits:
             self._waits = True
-            self.set_timer(wait, self._tell)
+            wait = self._told_at + TEXT_SECONDS - time.monotonic()
+            self.set_timer(max(0.0, wait) + PICTURE_SECONDS, self._tell_late)
+
+    def _tell_late(self) -> None:
+        self._waits = False
+        if self._untold and time.monotonic() - self._told_at >= TEXT_SECONDS:
+            self._tell()
+        elif self._untold:
+            self._tell_later()
 
     def _tell(self) -> None:
         assert self._latest is not None
         snapshot, runs, looked_at, history = self._latest
-        self._told_at, self._waits = time.monotonic(), False
+        self._told_at, self._untold = time.monotonic(), False
         width = max(20, self.scrollable_content_region.width - 4)
         gain = norms = None
         if history is not None and looked_at is not None:
