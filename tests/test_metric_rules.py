@@ -219,7 +219,7 @@ def test_the_logarithm_of_attention_stays_finite() -> None:
 
 
 REFUSED = [
-    ("sine-10shot", "protonet", [], "rule prototypes in validation compares classes"),
+    ("sine-10shot", "protonet", [], "rule prototypes compares classes"),
     ("glyphs-5way-1shot", "protonet", ["adaptation.parameters=head"], "adapts no parameters"),
     ("glyphs-5way-1shot", "protonet", ["adaptation.head=zero"], "rule prototypes has no head"),
     ("glyphs-5way-1shot", "protonet", ["model.name=pixels"], "no parameters that rule prototypes could"),
@@ -263,6 +263,6 @@ def learned(algorithm: str, trained: bool = True) -> float:
 
 @pytest.mark.parametrize(("algorithm", "floor"), [("protonet", 0.6), ("matching", 0.62), ("siamese", 0.52)])
 def test_metric_learners_learn_glyphs(algorithm: str, floor: float) -> None:
-    """Measured: 68, 71 and 61 %, and 33 to 35 % untrained."""
+    """Measured: 68, 71 and 61 % or more, and 33 to 35 % untrained."""
     assert learned(algorithm, trained=False) < 0.45
     assert learned(algorithm) > floor

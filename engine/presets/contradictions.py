@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from engine.presets.contradiction import Contradiction
 from engine.presets.cosine_contradictions import cosine_contradictions
 from engine.presets.inner_loop_contradictions import inner_loop_contradictions
-from engine.presets.metric_contradictions import METRIC_RULES, metric_contradictions
+from engine.presets.metric_contradictions import METRIC_RULES, classless, metric_contradictions
 from engine.presets.names import head_at_zero, moves_head, parameter_names, unfitting_pattern
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.schema import Adaptation, AnnealedOrder, ImageTask, PartialAdaptation, SineTask, Spec
@@ -25,6 +25,7 @@ def contradiction(spec: Spec) -> Contradiction | None:
 
 def contradictions(spec: Spec) -> Iterator[Contradiction]:
     """Every contradiction in a spec, the more basic ones first."""
+    yield from classless(spec)
     yield from _task(spec)
     yield from _model(spec)
     yield from _training_rule(spec)

@@ -4,11 +4,19 @@ from collections.abc import Iterator
 
 from engine.presets.contradiction import Contradiction
 from engine.presets.overlay import test_adaptation, validation_adaptation
-from engine.presets.schema import PartialAdaptation, Spec
+from engine.presets.schema import PartialAdaptation, SineTask, Spec
 
 METRIC_RULES = ("nearest", "prototypes", "matching", "siamese")
 READERS = {"distance": ("nearest", "prototypes"), "sharpness": ("matching",), "full_context": ("matching",)}
 """Which rules read a key of theirs."""
+
+
+def classless(spec: Spec) -> Iterator[Contradiction]:
+    """A training that compares classes on tasks without classes: said before whatever follows from it."""
+    rule = spec.adaptation.rule
+    if isinstance(spec.task, SineTask) and rule in METRIC_RULES and spec.outer.rule != "none":
+        reason = f"adaptation.rule {rule} compares classes; a sine task has none"
+        yield Contradiction(reason, ("adaptation.rule", "task.dataset"))
 
 
 def metric_contradictions(spec: Spec) -> Iterator[Contradiction]:
