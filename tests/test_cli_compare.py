@@ -393,6 +393,11 @@ def test_pause_resume_stop_fork(kshot, runs, monkeypatch):
     wait_until(lambda: read_status(run).state == "stopped")
     forked = kshot("runs", "fork", identity, "--set", "training.iterations=1")[1].strip()
     wait_until(lambda: read_status(find_run(runs, forked)).state == "finished")
+    # The name that the screen proposes; one that is given counts.
+    assert read_status(find_run(runs, forked)).summary["name"] == "maml, iterations 1"
+    named = kshot("runs", "fork", forked, "--name", "mine")[1].strip()
+    wait_until(lambda: read_status(find_run(runs, named)).state == "finished")
+    assert read_status(find_run(runs, named)).summary["name"] == "mine"
     monkeypatch.setenv("STANDIN_SECONDS", "0")
     code, out, _ = kshot("runs", "resume", identity, "--json")
     assert code == 0 and json.loads(out)["iterations"] == 200

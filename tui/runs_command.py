@@ -144,17 +144,24 @@ def resume(
 def fork(
     run: given.RunName,
     set_: given.Set = None,
-    name: Annotated[str | None, typer.Option("--name", help="A name for the new run.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="A name for the new run; without one the old run's, with what changes."),
+    ] = None,
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
     """Begin a new run from another one's spec.
 
     --set changes it. The new run's id is printed."""
-    from engine.runs import find_run, fork_run
+    from engine.runs import find_run, fork_run, summarise
+    from tui.runs.requests import derived_name
 
     folder, data_folder = given.folders(runs_dir, data_dir)
-    forked, _ = fork_run(find_run(folder, run), given.overrides(set_, None), folder, data_folder, name)
+    found, changes = find_run(folder, run), given.overrides(set_, None)
+    if name is None:
+        name = derived_name(summarise(found), changes)
+    forked, _ = fork_run(found, changes, folder, data_folder, name)
     emit(forked.id)
     return 0
 

@@ -5,10 +5,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.runs import Run, ask, fork_run, read_status, remove, resume_run, undo_remove
+from engine.runs import Run, Summary, ask, fork_run, read_status, remove, resume_run, undo_remove
 from engine.runs.processes import stop_paused
+from tui.output import plain
 
 Request = Callable[[Run], str]
+LONGEST_NAME = 80
+UNSAID = ("adaptation", "training", "task")
+"""Sections that a fork's name leaves out: `steps 5`, but `outer learning rate 0.003`."""
 
 
 def for_each(runs: Sequence[Run], request: Request, done: str) -> str:
@@ -73,6 +77,19 @@ def fork(run: Run, overrides: Sequence[str], runs_dir: Path, data_dir: Path, nam
     """Trains a new run of that name from another one's spec with `path=value` texts."""
     forked, _ = fork_run(run, overrides, runs_dir, data_dir, name)
     return f"{name or forked.id} begins"
+
+
+def derived_name(run: Summary, overrides: Sequence[str]) -> str:
+    """`maml, steps 5, seed 1`: the run's name or its algorithm, and a fork's `path=value` texts."""
+    changed = [part.partition("=") for part in overrides]
+    words = [f"{_leaf(path)} {value}" for path, equals, value in changed if equals]
+    return plain(", ".join([run.name or run.algorithm, *(words or ["again"])]))[:LONGEST_NAME]
+
+
+def _leaf(path: str) -> str:
+    section, _, rest = path.strip().rpartition(".")
+    words = rest.replace("_", " ")
+    return words if section.partition(".")[0] in ("", *UNSAID) else f"{section.rpartition('.')[2]} {words}"
 
 
 def changes_of(run: Run, overrides: Sequence[str]) -> list[tuple[str, str, str]]:
