@@ -17,6 +17,7 @@ from engine.learner import Learner
 from engine.models import Body, Parameters, build_body
 from engine.models.blocks import BatchStatistics, Noise
 from engine.models.resnet12 import ResNet12, dropblock_mask
+from engine.presets import resolve, training_key
 from engine.presets.schema import Model, Spec
 from engine.runs import estimate
 from engine.tasks.draws import stream_key
@@ -314,3 +315,15 @@ def test_their_cost_is_estimated(model: dict, size: int, operations: float) -> N
     task = {"dataset": "miniimagenet", "image_size": size}
     spec = Spec.model_validate({"task": task, "model": model})
     assert estimate._operations(spec) == pytest.approx(operations, rel=0.04)
+
+
+def test_a_training_is_another_where_it_reads_another_body() -> None:
+    def key(*overrides: str) -> str:
+        return training_key(resolve("glyphs-5way-1shot", "maml", overrides=overrides).spec)
+
+    larger, drops = "model.name=resnet12", "model.dropblock=0.1"
+    assert key(larger) == key(larger, "model.dropblock_size=3") == key(larger, "model.pooling=max")
+    assert len({key(), key(larger), key(larger, drops), key(larger, drops, "model.dropblock_size=3")}) == 4
+    other = "model.name=torchvision"
+    assert key(other) == key(other, "model.filters=3")
+    assert len({key(other), key(other, "model.backbone=resnet34"), key(other, "model.features=mean")}) == 3
