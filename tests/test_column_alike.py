@@ -54,8 +54,16 @@ def test_what_is_no_number_is_refused(text: bytes) -> None:
         floats([b"1.5", text, b"2"])
 
 
-def test_events_of_one_shape_are_read_without_a_parse(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = lines_of(*(event(seq) for seq in range(1, 30)), {"seq": 30, "kind": "note", "text": "e"})
+RATES = {"outer": 1e-3, "conv1.weight": [0.1, -0.2], "conv2.weight": [0.3, 4e-7], "norm10.shift": [0.5]}
+MOVED = {"conv1": 0.25, "conv2": 1e-6, "head": 3}
+
+
+@pytest.mark.parametrize("more", [{}, {"rates": RATES, "moved": MOVED}], ids=["plain", "named"])
+def test_events_of_one_shape_are_read_without_a_parse(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, object]
+) -> None:
+    events = [event(seq, **more) for seq in range(1, 30)]
+    data = lines_of(*events, {"seq": 30, "kind": "note", "text": "e"})
     parsed, together = Gathered(), Gathered()
     parsed._add_values([json.loads(line) for line in data.splitlines()])
     assert len(apart(data)[0]) == 29
@@ -64,6 +72,8 @@ def test_events_of_one_shape_are_read_without_a_parse(monkeypatch: pytest.Monkey
     for name, column in parsed.train.columns().items():
         np.testing.assert_allclose(together.train.columns()[name], column, rtol=1e-14, err_msg=name)
         assert together.train.columns()[name].dtype == column.dtype
+    assert list(together.train.columns()) == list(parsed.train.columns())
+    assert len(together.train.group("moved")) == len(more.get("moved", ()))  # type: ignore[arg-type]
     assert together.events == parsed.events == 30 and together.notes == parsed.notes
 
 
@@ -80,6 +90,9 @@ def test_events_of_one_shape_are_read_without_a_parse(monkeypatch: pytest.Monkey
         {"step": 10**400},
         {"outer_loss": [1.0]},
         {"rates": {"outer": 0.1, "inner": 0.2}},
+        {"rates": {"outer": 1e-3, "conv1": [0.5], "conv2": [0.25]}},
+        {"rates": {"outer": 1e-3, "conv1": [0.5, None]}},
+        {"moved": {"conv1": None, "conv2": 0.5}},
         {"kind": "train", "more": {"kind": "train"}},
         {"note": 'a "kind": "train" of its own'},
     ],
@@ -96,6 +109,22 @@ def test_one_of_another_shape_is_read_all_the_same(odd: dict[str, object], place
     assert parsed.train.count in (19, 20)
     for name, column in parsed.train.columns().items():
         np.testing.assert_allclose(together.train.columns()[name], column, rtol=1e-14, err_msg=name)
+
+
+def test_names_that_differ_in_digits_alone_are_kept_apart() -> None:
+    def named(seq: int, *names: str) -> dict[str, object]:
+        rates = {name: [float(at)] for at, name in enumerate(names)}
+        return event(seq, rates=rates, moved={names[0]: 0.5, names[1]: 1.0})
+
+    ways = [("conv1", "conv2"), ("conv2", "conv1"), ("conv1", "conv10"), ("conv1", "conv20")]
+    for other in ways[1:]:
+        data = lines_of(*(named(seq, *(ways[0] if seq < 15 else other)) for seq in range(1, 30)))
+        parsed, together = Gathered(), Gathered()
+        parsed._add_values([json.loads(line) for line in data.splitlines()])
+        together.add(data)
+        assert list(together.train.columns()) == list(parsed.train.columns())
+        for name, column in parsed.train.columns().items():
+            np.testing.assert_array_equal(together.train.columns()[name], column, err_msg=name)
 
 
 def test_lines_that_are_no_json_are_not_taken_for_numbers() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.runs import EventWriter, Run, column_lines, columns, latest, read_events
+from engine.runs import EventWriter, Run, column_lines, column_rows, columns, latest, read_events
 from engine.runs.columns import History, HistoryReader
 
 
@@ -57,6 +57,10 @@ def same(one: History, other: History) -> bool:
     for name, value in vars(one).items():
         if isinstance(value, np.ndarray):
             np.testing.assert_array_equal(value, getattr(other, name), err_msg=name)
+        elif name in ("rates", "moved"):
+            assert list(value) == list(getattr(other, name))
+            for each, column in value.items():
+                np.testing.assert_array_equal(column, getattr(other, name)[each], err_msg=each)
         else:
             assert value == getattr(other, name), name
     return True
@@ -101,6 +105,84 @@ def test_errors_of_sine_waves_and_joint_training_are_the_metric(run: Run) -> Non
     del sine["accuracy"]
     write(run, ("train", sine), ("train", {"step": 2, "outer_loss": 1.0, "joint_metric": 0.25}))
     assert whole(run).metric[0].tolist() == [3.0, 1.0] and whole(run).metric[1, 0] == 0.25
+
+
+def learning(step: int, **changes: Any) -> dict[str, Any]:
+    """The values of a `train` event with learned rates of two tensors, and movement."""
+    rates = {"outer": 0.001, "conv1.weight": [0.1 * step, -0.5], "head.bias": [0.25]}
+    return train(step, rates=rates, moved={"conv1": 0.01 * step, "head": None}) | changes
+
+
+def test_learned_rates_and_movement_are_kept_by_name(run: Run) -> None:
+    write(
+        run,
+        ("train", train(1)),
+        *(("train", learning(step)) for step in (2, 3)),
+        ("train", learning(4, moved={"head": 2}, rates={"conv1.weight": [0.5]})),
+    )
+    history = whole(run)
+    assert list(history.rates) == ["conv1.weight", "head.bias"] and list(history.moved) == ["conv1", "head"]
+    nan = np.nan
+    wanted = np.float32([[nan, nan], [0.2, -0.5], [0.3, -0.5], [0.5, nan]])
+    np.testing.assert_allclose(history.rates["conv1.weight"], wanted, rtol=1e-6)
+    np.testing.assert_array_equal(history.rates["head.bias"], [[nan], [0.25], [0.25], [nan]])
+    np.testing.assert_allclose(history.moved["conv1"], [nan, 0.02, 0.03, nan], rtol=1e-6)
+    np.testing.assert_array_equal(history.moved["head"], [nan, nan, nan, 2])
+    assert not history.rates["head.bias"].flags.writeable and not history.moved["head"].flags.writeable
+    assert history.outer_rate.tolist()[:3] == [0.001] * 3
+
+
+def test_a_run_without_learned_rates_has_none(run: Run) -> None:
+    write(run, *(("train", train(step)) for step in range(1, 20)))
+    assert whole(run).rates == {} and whole(run).moved == {}
+
+
+def test_rates_of_a_resumed_run_count_once(run: Run) -> None:
+    write(run, *(("train", learning(step)) for step in range(1, 30)))
+    EventWriter.resume(run.events_path, 20).close()
+    write(run, *(("train", learning(step, moved={"conv1": 7.0})) for step in range(21, 23)))
+    history = whole(run)
+    np.testing.assert_allclose(history.rates["conv1.weight"][:, 0], 0.1 * np.arange(1, 23), rtol=1e-6)
+    np.testing.assert_allclose(
+        history.moved["conv1"], [*(0.01 * np.arange(1, 21)), 7, 7], rtol=1e-6
+    )
+
+
+def test_names_without_end_and_values_of_a_wrong_kind_are_left_out(run: Run) -> None:
+    names = {f"layer{number}": [0.5] for number in range(1000)}
+    odd = {
+        "outer": [1.0],
+        "a\x1b[2J": [1.0],
+        "": [1.0],
+        "x" * 101: [1.0],
+        "number": 1.0,
+        "none": [],
+        "text": "0.1",
+        "long": [0.1] * 65,
+    }
+    write(
+        run,
+        ("train", learning(1, rates=odd, moved={"list": [1.0], "text": "1", "\n": 1.0, "huge": 10**400})),
+        ("train", learning(2, rates=odd | names, moved=dict.fromkeys(names, 0.5))),
+    )
+    history = whole(run)
+    first = [f"layer{number}" for number in range(64)]
+    assert list(history.rates) == first
+    assert list(history.moved) == ["huge", *first[:-1]] and np.isnan(history.moved["huge"]).all()
+
+
+def test_rates_too_many_to_keep_are_let_go_and_nothing_else(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(column_rows, "MOST_NUMBERS", 100)
+    write(run, *(("train", learning(step)) for step in range(1, 20)))
+    reader = HistoryReader(run)
+    before = to_the_end(reader)
+    assert before.rates["conv1.weight"].shape == (19, 2)
+    write(run, *(("train", learning(step)) for step in range(20, 60)))
+    after = to_the_end(reader)
+    assert after.rates == after.moved == {} and after.train_step.tolist() == list(range(1, 60))
+    assert before.rates["conv1.weight"][18, 0] == np.float32(1.9), "a picture changed"
 
 
 def test_a_resumed_run_repeats_steps_that_count_once(run: Run) -> None:
@@ -283,7 +365,7 @@ def kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     write(
         run,
         ("phase", {"name": "training"}),
-        *(("train", train(step)) for step in range(1, 41)),
+        *(("train", learning(step)) for step in range(1, 41)),
         ("validation", {"step": 40, "steps": [0, 3], "metric": [0.1, 0.5], "ci95": [0.1, 0.2]}),
         ("speed", {"step": 40, "iterations_per_second": 3.0, "memory_bytes": 5}),
         ("fit", {"step": 40, "curve": [1.0]}),
@@ -312,7 +394,7 @@ def lines_read(run: Run, monkeypatch: pytest.MonkeyPatch) -> tuple[History, int]
 
 def test_kept_columns_open_without_reading_events(kept: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     history, read = lines_read(kept, monkeypatch)
-    assert read == 0
+    assert read == 0 and list(history.rates) == ["conv1.weight", "head.bias"]
     (kept.path / "cache" / "columns").unlink()
     again, read = lines_read(kept, monkeypatch)
     assert read == kept.events_path.stat().st_size and same(history, again)
@@ -339,7 +421,7 @@ def test_torn_or_stale_columns_are_made_anew(kept: Run, monkeypatch: pytest.Monk
         data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(header_end + 1, len(data), 997)
     ]
     for old, new in [
-        (b'"version": 1', b'"version": 0'),
+        (b'"version": 2', b'"version": 0'),
         (b'"offset": ', b'"offset": 1'),
         (b'"offset": ', b'"offset": -'),
         (b'"columns": [', b'"columns": [['),
@@ -347,6 +429,8 @@ def test_torn_or_stale_columns_are_made_anew(kept: Run, monkeypatch: pytest.Monk
         (b'"<f8"', b'"|O"'),
         (b'"validation_steps": [0,', b'"validation_steps": ["x",'),
         (b'"train.step"', b'"train.stop"'),
+        (b'"train.rates.', b'"train.rotes.'),
+        (b'"train.rates.conv1', b'"train.rates.con\\n1'),
         (b"[40]", b"[39]"),
         (b"[40, 3]", b"[60, 2]"),
         (b'"phases": ', b'"phases": 3, "was": '),

@@ -6,6 +6,7 @@ must be read: a quarter of the time.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Any
@@ -20,6 +21,7 @@ _IN_NUMBERS = b"0123456789.-+eE"
 _BLANKED = bytes(code if code in _IN_NUMBERS else 32 for code in range(256))
 _MARKED = bytes(code in _IN_NUMBERS for code in range(256))
 _WIDTH = 24
+_DIGIT = re.compile(rb"[0-9]").search
 # [where the point stands, place of the digit]: what a digit is worth.
 _WORTH = np.array(
     [
@@ -51,6 +53,7 @@ class Shape:
         # What was walked must be what the tokens say; with a key that comes twice it is not.
         if end != len(tokens) or any(float(tokens[at]) != value for at, value in found):
             raise ValueError("not plain enough")
+        self._spelled = _Spelled(tokens, {at for at, _ in found})
 
     def read(self, lines: Sequence[bytes]) -> Mapping[Name, Array] | None:
         """Numbers `[n]` and lists `[n, width]` of lines of this shape; None if any is of another."""
@@ -62,7 +65,7 @@ class Shape:
         codes = np.frombuffer(padded, np.uint8)
         inside = np.frombuffer(padded.translate(_MARKED), np.uint8)
         edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
-        if len(edges) != 2 * self.width * len(lines):
+        if len(edges) != 2 * self.width * len(lines) or not self._spelled.same(codes, edges, self.width):
             return None
         wanted = sorted(
             chain.from_iterable([at] if isinstance(at, int) else at for at in self.places.values())
@@ -94,7 +97,35 @@ class Shape:
             self.places[name] = places
             found.extend(zip(places, value, strict=True))
             return at + len(value)
+        if isinstance(value, list) and any(map(_is_number, value)):
+            raise ValueError("numbers beside something else")
         return at + _tokens(value)
+
+
+class _Spelled:
+    """What stands in keys such as `conv1.weight` that looks like numbers, and is not in the skeleton."""
+
+    def __init__(self, tokens: list[bytes], numbers: set[int]) -> None:
+        """Raises ValueError for a key that is no name of anything."""
+        spelled = [(at, token) for at, token in enumerate(tokens) if at not in numbers and _DIGIT(token)]
+        self._places = [at for at, _ in spelled]
+        self._lengths = np.array([len(token) for _, token in spelled], np.intp)
+        self._longest = int(self._lengths.max(initial=0))
+        if self._longest > _WIDTH:
+            raise ValueError("a key of too many digits")
+        texts = b"".join(token.ljust(self._longest, b"\0") for _, token in spelled)
+        self._texts = np.frombuffer(texts, np.uint8).reshape(len(spelled), self._longest)
+
+    def same(self, codes: Array, edges: Array, width: int) -> bool:
+        """Whether all lines have these; `edges` are where each of a line's `width` tokens begins and ends."""
+        if not self._places:
+            return True
+        begins, ends = (edges[first::2].reshape(-1, width)[:, self._places] for first in (0, 1))
+        if (ends - begins != self._lengths).any():
+            return False
+        texts = np.lib.stride_tricks.sliding_window_view(codes, self._longest)[begins]
+        texts[:, np.arange(self._longest) >= self._lengths[:, None]] = 0
+        return bool((texts == self._texts).all())
 
 
 def floats(tokens: list[bytes]) -> Column:

@@ -16,7 +16,7 @@ from engine.runs.column_rows import Array, number, whole
 from engine.runs.files import from_json, open_regular, read_small, sweep, to_json, write_whole
 from engine.runs.store import Run
 
-VERSION = 1
+VERSION = 2
 MAGIC = b"kshot columns\n"
 LARGEST = 4 << 30
 ENDS = 64 * 1024
@@ -91,7 +91,7 @@ def _gathered(header: dict[str, Any], data: bytes, offset: int) -> Gathered:
     """Raises ValueError, KeyError or TypeError for what cannot be such columns."""
     columns: dict[str, dict[str, Array]] = {"train": {}, "validation": {}, "speed": {}}
     for full_name, kind, shape in header["columns"]:
-        rows, name = full_name.split(".")
+        rows, _, name = full_name.partition(".")
         if not all(map(whole, shape)):
             raise ValueError("a shape that is none")
         column = np.frombuffer(data, _KINDS[kind], prod(shape), offset).reshape(shape)

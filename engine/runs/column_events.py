@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Any
 
@@ -12,6 +12,7 @@ from engine.runs.column_alike import FEWEST, Shape, apart
 from engine.runs.column_lines import events_by_kind, values
 from engine.runs.column_rows import WIDEST, Array, Rows, finite, number, numbers, table, whole
 from engine.runs.files import plain
+from engine.runs.named import MOST_NAMES, MOST_STEPS, OUTER, moves_in, rates_in
 
 LAST_PHASES = 200
 LAST_NOTES = 200
@@ -25,7 +26,9 @@ class Gathered:
         self.events = 0
         self._shape: Shape | None = None
         self.train = Rows(
-            ("outer_loss", "gradient_norm", "outer_rate"), dict.fromkeys(TRAIN_TABLES, np.float32)
+            ("outer_loss", "gradient_norm", "outer_rate"),
+            dict.fromkeys(TRAIN_TABLES, np.float32),
+            ("rates", "moved"),
         )
         self.validation = Rows((), {"metric": np.float64, "ci95": np.float64})
         self.validation_steps: tuple[int, ...] = ()
@@ -65,7 +68,9 @@ class Gathered:
         return {
             "train_step": train.view("step"),
             "train_time": train.view("time"),
-            **{name: train.view(name) for name in (*train.scalars[3:], *train.tables)},
+            **{name: train.view(name) for name in (*train.scalars[3:], *TRAIN_TABLES)},
+            "rates": train.group("rates"),
+            "moved": {layer: table[:, 0] for layer, table in train.group("moved").items()},
             "validation_step": validation.view("step"),
             "validation_time": validation.view("time"),
             "validation_steps": self.validation_steps,
@@ -112,6 +117,8 @@ class Gathered:
                 "query_loss": table([event.get("query_loss") for event in events], np.float32),
                 "metric": table([_train_metric(event) for event in events], np.float32),
                 "norms": table([event.get("meta_gradient_norms") for event in events], np.float32),
+                **_named_tables("rates", [rates_in(event) for event in events]),
+                **_named_tables("moved", [moves_in(event) for event in events]),
             }
         )
 
@@ -201,7 +208,37 @@ def _train_columns(found: Mapping[tuple[str, ...], Array]) -> dict[str, Array]:
         "query_loss": lists("query_loss"),
         "metric": scalar("joint_metric")[:, None].astype(np.float32) if joint else lists(metric),
         "norms": lists("meta_gradient_norms"),
+        **_named_columns(found),
     }
+
+
+def _named_tables(group: str, said: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
+    """A table for each name in what events said, `GROUP.NAME`."""
+    names = dict.fromkeys(chain.from_iterable(said))
+    return {
+        f"{group}.{name}": table([_listed(each.get(name)) for each in said], np.float32)
+        for name in islice(names, MOST_NAMES)
+    }
+
+
+def _listed(value: Any) -> Any:
+    return value if type(value) is list else [value]
+
+
+def _named_columns(found: Mapping[tuple[str, ...], Array]) -> dict[str, Array]:
+    """The same from numbers that were read together."""
+    columns: dict[str, Array] = {}
+    with np.errstate(over="ignore"):
+        for (group, *rest), column in found.items():
+            name = ".".join((group, *rest))
+            if len(rest) != 1 or len(columns) >= 2 * MOST_NAMES:
+                continue
+            if group == "rates" and column.ndim == 2 and 0 < column.shape[1] <= MOST_STEPS:
+                if rest[0] != OUTER:
+                    columns[name] = finite(column.astype(np.float32))
+            elif group == "moved" and column.ndim == 1:
+                columns[name] = finite(column.astype(np.float32))[:, None]
+    return columns
 
 
 def _train_metric(event: dict[str, Any]) -> Any:

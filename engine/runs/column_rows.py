@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.runs.named import MOST_NAMES, is_name
+
 Array = NDArray[Any]
 Column = NDArray[np.float64]
 
@@ -19,12 +21,22 @@ _PLAIN = frozenset({float, int, type(None)})
 class Rows:
     """Numbers by rising step: scalars as float64 `[n]`, tables as `[n, width]`; the width grows as needed.
 
+    Besides those known beforehand there may be float32 tables in groups, such as `rates.conv1.weight` in
+    `rates`: at most `MOST_NAMES` in each. They are let go of where all together have too many numbers.
+
     What was handed out as a view never changes: rows are only added behind it, and what replaces rows that
     somebody may still look at goes into fresh memory.
     """
 
-    def __init__(self, scalars: Sequence[str], tables: Mapping[str, type[np.floating[Any]]]) -> None:
-        self.scalars, self.tables = ("step", "seq", "time", *scalars), tables
+    def __init__(
+        self,
+        scalars: Sequence[str],
+        tables: Mapping[str, type[np.floating[Any]]],
+        groups: Sequence[str] = (),
+    ) -> None:
+        self.scalars, self.tables = ("step", "seq", "time", *scalars), dict(tables)
+        self._named: dict[str, list[str]] = {group: [] for group in groups}
+        self._lets_go = False
         self.count = 0
         self._shown = 0
         self._data: dict[str, Array] = {name: np.empty(0) for name in self.scalars}
@@ -36,6 +48,11 @@ class Rows:
         view = self._data[name][: self.count]
         view.flags.writeable = False
         return view
+
+    def group(self, group: str) -> dict[str, Array]:
+        """A group's tables as they stand, by the rest of their names, read-only."""
+        names = [name for name in self._named[group] if self.width(name)]
+        return {name.partition(".")[2]: self.view(name) for name in names}
 
     def width(self, name: str) -> int:
         """How many columns a table has by now."""
@@ -51,12 +68,18 @@ class Rows:
         if not len(step):
             return
         rows = dict(new)
+        for name in [name for name in new if name not in self._data]:
+            if not self._admit(name):
+                del rows[name]
+        absent = np.empty((len(step), 0), np.float32)
         for name in self.tables:
-            rows[name] = self._fitted(name, rows[name])
+            rows[name] = self._fitted(name, rows.get(name, absent))
         last = self._data["step"][self.count - 1] if self.count else -np.inf
         if step[0] <= last or not (np.diff(step) > 0).all():
             rows = self._merged(rows)
         count = self.count + len(rows["step"])
+        if count * self._width_of_named() > MOST_NUMBERS:
+            self._let_go(rows)
         self._reserve(count)
         for name, column in self._data.items():
             column[self.count : count] = rows[name]
@@ -75,17 +98,43 @@ class Rows:
         for name in self.scalars:
             if columns[name].shape != (len(steps),) or columns[name].dtype != np.float64:
                 raise ValueError(f"{name} has the wrong shape or type")
+        if not all(name in self._data or self._admit(name) for name in columns):
+            raise ValueError("columns of other names")
         for name, kind in self.tables.items():
             if columns[name].ndim != 2 or len(columns[name]) != len(steps) or columns[name].dtype != kind:
                 raise ValueError(f"{name} has the wrong shape or type")
         if not (np.isfinite(steps).all() and (np.diff(steps) > 0).all()):
             raise ValueError("the steps do not rise")
         self._data = {name: columns[name] for name in (*self.scalars, *self.tables)}
+        if len(steps) * self._width_of_named() > MOST_NUMBERS:
+            raise ValueError("too many numbers")
         self.count = self._shown = len(steps)
 
     def columns(self) -> dict[str, Array]:
         """All columns by name, as `take` wants them."""
         return {name: self.view(name) for name in self._data}
+
+    def _admit(self, name: str) -> bool:
+        """Makes room for a table of a group; False where it cannot be one of its."""
+        group, _, rest = name.partition(".")
+        names = self._named.get(group)
+        if names is None or self._lets_go or len(names) >= MOST_NAMES or not is_name(rest):
+            return False
+        names.append(name)
+        self.tables[name] = np.float32
+        self._data[name] = np.empty((len(self._data["step"]), 0), np.float32)
+        return True
+
+    def _width_of_named(self) -> int:
+        return sum(self.width(name) for names in self._named.values() for name in names)
+
+    def _let_go(self, rows: dict[str, Array]) -> None:
+        """Drops all tables of groups, from rows that are being added too."""
+        self._lets_go = True
+        for names in self._named.values():
+            for name in names:
+                del self.tables[name], self._data[name], rows[name]
+            names.clear()
 
     def _fitted(self, name: str, table: Array) -> Array:
         """New rows of a table at its width, which grows where memory allows; else their values are NaN."""

@@ -43,6 +43,11 @@ class History:
     """Accuracy or error of training queries before and after each inner step `[n, k + 1]`."""
     norms: Table = field(default_factory=_none)
     """The meta-gradient's norm at each inner step `[n, k]`."""
+    rates: Mapping[str, Table] = field(default_factory=dict)
+    """Learned inner rates by parameter tensor `[n, k]` after each training record; one column where they do
+    not differ by inner step. At most 64 tensors, and none where there are too many numbers to keep."""
+    moved: Mapping[str, Column] = field(default_factory=dict)
+    """How far the inner loop moved each layer, |θ_k − θ_0| / |θ_0| `[n]`; bounded alike."""
     validation_step: Column = field(default_factory=_none)
     validation_time: Column = field(default_factory=_none)
     validation_steps: tuple[int, ...] = ()
