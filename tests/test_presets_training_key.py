@@ -307,7 +307,7 @@ def test_conditional_reads() -> None:
     metric, cosine = {"algorithm": "protonet"}, "adaptation.distance=cosine"
     assert key(**metric) != key(cosine, **metric) and key(**metric) == key("adaptation.order=1", **metric)
     matching = {"algorithm": "matching"}
-    assert key(**matching) != key("adaptation.sharpness=10", **matching)
+    assert key(**matching) != key("adaptation.sharpness=3", **matching)
     context = "adaptation.full_context=true"
     twice = "adaptation.context_steps=2"
     assert key(**matching) != key(context, **matching) != key(context, twice, **matching)

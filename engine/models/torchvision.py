@@ -1,4 +1,4 @@
-"""Bodies of torchvision (ResNet-18 and -34), by the generic path: the module as a pure function of its parameters.
+"""Bodies of torchvision (ResNet-18 and -34), by the generic path: pure functions of their parameters.
 
 Tasks that have adapted their own parameters run one after the other: `torch.func.vmap` over batch
 normalisation gives wrong second derivatives. Their norms are our own, so that statistics come from where the

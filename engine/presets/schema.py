@@ -87,8 +87,8 @@ class Model(Section):
     )
     filters: Positive = Field(
         64,
-        description="conv4: filters of each block; resnet12: of the first, the others have 2.5, 5 and 10 times "
-        "as many",
+        description="conv4: filters of each block; resnet12: of the first, the others have 2.5, 5 and 10 "
+        "times as many",
     )
     pooling: Literal["max", "stride"] = Field("max", description="conv4: 2x2 max-pooling, or strides of 2")
     features: Literal["flatten", "mean"] = Field(

@@ -8,6 +8,7 @@ from engine.errors import RequestError
 from engine.presets import Spec, resolve
 from engine.presets.messages import allowed
 from engine.presets.schema import AnnealedOrder, Section
+from tui.bench.needs import needs
 from tui.bench.selection import Selection, override_path, scope_of
 
 SECTIONS = ("task", "model", "adaptation", "outer", "training", "evaluation")
@@ -202,25 +203,3 @@ def _choices(annotation: Any) -> tuple[str, ...]:
     arms = get_args(annotation) if get_origin(annotation) is Union or hasattr(annotation, "__args__") else ()
     found = [choice for arm in arms if arm is not type(None) for choice in _choices(arm)]
     return tuple(found)
-
-
-def needs(path: str, spec: Spec) -> str:
-    """What another key would have to be for this one to have an effect; empty where it has one."""
-    section, _, key = path.partition(".")
-    if section == "adaptation" and key != "rule" and spec.adaptation.rule != "gradient":
-        return "needs a gradient rule (adaptation.rule)"
-    if section == "outer" and key != "rule" and spec.outer.rule == "none":
-        return "needs an outer rule (outer.rule)"
-    if section == "training" and spec.outer.rule == "none":
-        return "nothing is trained (outer.rule is none)"
-    if key.startswith("drops.") and spec.outer.schedule != "drops":
-        return "needs outer.schedule drops"
-    if path == "outer.final_learning_rate" and spec.outer.schedule not in ("cosine", "linear"):
-        return "needs outer.schedule cosine or linear"
-    if path == "training.examples_per_batch" and spec.outer.rule != "joint":
-        return "needs outer.rule joint"
-    if section == "model":
-        of = {"filters": "conv4", "pooling": "conv4", "features": "conv4", "hidden": "mlp"}
-        if key in of and spec.model.name != of[key]:
-            return f"needs model.name {of[key]}"
-    return ""
