@@ -4,12 +4,16 @@ import csv
 import io
 import time
 from collections.abc import Iterable, Sequence
+from math import nan
 from typing import Any
 
-from engine.runs import Run, Status, Summary, asked, read_evaluations
+from engine.runs import Run, Status, Summary, asked, read_evaluations, read_events
 from tui.numbers import age, count, duration, interval, size, speed
 from tui.output import cells, columns, emit, left_out, say, shown_width
 from tui.views import RunView, named_value, value_text
+
+EVENTS_END = 1 << 20
+"""How much of the end of a run's events is read for the newest record."""
 
 
 def runs_table(summaries: Sequence[Summary]) -> str:
@@ -104,7 +108,44 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
             f"{'result':<10}  {report['task']}: {before}{interval(after, report['metric'])}{steps} "
             f"({metric}, {report['episodes']:,} episodes)"
         )
+    lines += [f"{name:<10}  {text}" for name, text in _by_layer(summary.run)]
     return "\n".join([*lines, "", _spec_text(summary.run, whole_spec)]).rstrip()
+
+
+def last_by_layer(run: Run) -> dict[str, Any]:
+    """`step`, learned `rates` by parameter tensor and how far layers `moved` in the newest training record;
+    empty where it says neither, as for a rule without learned rates or inner steps."""
+    from engine.runs.named import moves_in, rates_in
+
+    try:
+        size = run.events_path.stat().st_size
+    except OSError:
+        return {}
+    events, _ = read_events(run.events_path, max(0, size - EVENTS_END))
+    event = next((event for event in reversed(events) if event["kind"] == "train"), {})
+    rates = {name: [_number(value) for value in values] for name, values in rates_in(event).items()}
+    moved = {name: _number(value) for name, value in moves_in(event).items()}
+    return {"step": event.get("step"), "rates": rates, "moved": moved} if rates or moved else {}
+
+
+def _number(value: Any) -> float:
+    """A value as a number; NaN for what is none."""
+    try:
+        return float(value) if type(value) in (int, float) else nan
+    except OverflowError:
+        return nan
+
+
+def _by_layer(run: Run) -> list[tuple[str, str]]:
+    """The newest learned rates and movement in a line each, where there are any."""
+    from tui.inner_rates import moved_sentence, rates_sentence
+
+    found = last_by_layer(run)
+    if not found:
+        return []
+    at = f"at step {found['step']:,}: " if type(found["step"]) is int else ""
+    lines = [("rates", rates_sentence(found["rates"])), ("moved", moved_sentence(found["moved"]))]
+    return [(name, f"{at}{text}") for name, text in lines if text]
 
 
 def spec_of(run: Run) -> Any:

@@ -51,7 +51,7 @@ def show(
     """One run: its status, its results, its spec."""
     from engine.runs import find_run, read_evaluations, summarise
     from engine.runs.reports import evaluation_report
-    from tui.run_texts import run_text, spec_of, status_of
+    from tui.run_texts import last_by_layer, run_text, spec_of, status_of
 
     found = find_run(_folder(runs_dir), run)
     summary = summarise(found)
@@ -61,6 +61,7 @@ def show(
             "spec": spec_of(found),
             "status": status_of(summary.status),
             "results": reports,
+            **({"by_layer": found_by_layer} if (found_by_layer := last_by_layer(found)) else {}),
         }
         emit_json(report)
     else:
