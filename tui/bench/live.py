@@ -14,6 +14,7 @@ from engine.runs import Summary
 from engine.runs.columns import History
 from tui.bench.curves import loss_curves, validation_curves
 from tui.bench.inner import fan, meta_gain, norm_bars
+from tui.bench.layers import has_layers, layer_curves, move_rows, rate_rows
 from tui.bench.progress_lines import session_lines
 from tui.bench.run_facts import run_facts
 from tui.bench.shown import row_names
@@ -177,12 +178,20 @@ class Curves(Vertical):
 
 
 class Inner(VerticalScroll):
-    """The inner loop of one run: fan, meta-gain, meta-gradient by step, and the run's own figures."""
+    """The inner loop of one run, by step (fan, meta-gain, meta-gradient) or by layer (learned rates, how far
+    layers move), and the run's own figures."""
+
+    wants_layers = False
+    """Whether it is to be shown by layer, where the run says anything by layer."""
+    can_show_layers = False
 
     def compose(self) -> ComposeResult:
         yield Chart("Inner loop, support loss", unit="loss", x_label="inner steps", id="fan")
         yield Panel("Meta-gain", id="gain")
         yield Panel("Meta-gradient norm by step", id="norms")
+        yield Chart("Learned rates", unit="number", x_label="iterations", id="layers")
+        yield Panel("Learned rates", id="rates")
+        yield Panel("How far layers move", id="moved")
         yield Panel("This run", id="facts")
 
     def __init__(self, **named: Any) -> None:
@@ -195,14 +204,12 @@ class Inner(VerticalScroll):
         """Draws the run that is looked at; its texts at most once a second, while they say the same things of
         the same run in other numbers."""
         history = snapshot.histories.get(looked_at.id) if looked_at is not None else None
-        chart = self.query_one("#fan", Chart)
-        curves = fan(history, looked_at) if history is not None and looked_at is not None else []
-        chart.display = bool(curves)
-        if curves:
-            chart.show(curves)
+        self.can_show_layers = has_layers(history)
+        self._draw_chart(looked_at, history)
         state = looked_at and (looked_at.id, looked_at.state, looked_at.status.phase, looked_at.status.error)
         asked = looked_at and snapshot.asked.get(looked_at.id)
-        about = (state, asked, [summary.id for summary in runs], history is None, self.size)
+        ids = [summary.id for summary in runs]
+        about = (state, asked, ids, history is None, self.by_layer, self.size)
         self._latest = snapshot, runs, looked_at, history
         wait = self._told_at + TEXT_SECONDS - time.monotonic()
         if about != self._told or wait <= 0:
@@ -211,6 +218,30 @@ class Inner(VerticalScroll):
         else:
             self._untold = True
             self._tell_later()
+
+    def on_resize(self) -> None:
+        """What was told fits the width that there was, which is none while the column is out of sight."""
+        if self._latest is not None:
+            self._tell()
+
+    @property
+    def by_layer(self) -> bool:
+        """Whether it is shown by layer."""
+        return self.wants_layers and self.can_show_layers
+
+    def _draw_chart(self, looked_at: Summary | None, history: History | None) -> None:
+        steps, layers = self.query_one("#fan", Chart), self.query_one("#layers", Chart)
+        curves: list[Series] = []
+        if history is not None and looked_at is not None and self.by_layer:
+            layers.title, curves = layer_curves(history, mark_of(looked_at.algorithm).colour)
+            whole = (0.0, float(looked_at.status.steps)) if looked_at.status.steps else None
+            layers.show(curves, whole=whole)
+        elif history is not None and looked_at is not None:
+            curves = fan(history, looked_at)
+            if curves:
+                steps.show(curves)
+        layers.display = bool(curves) and self.by_layer
+        steps.display = bool(curves) and not self.by_layer
 
     def _tell_later(self) -> None:
         """A picture may be the last for long: what it says is told all the same, unless the next one is."""
@@ -231,11 +262,18 @@ class Inner(VerticalScroll):
         snapshot, runs, looked_at, history = self._latest
         self._told_at, self._untold = time.monotonic(), False
         width = max(20, self.scrollable_content_region.width - 4)
-        gain = norms = None
-        if history is not None and looked_at is not None:
-            gain, norms = meta_gain(history, looked_at.metric, width), norm_bars(history, width)
-        self.query_one("#gain", Panel).put(gain)
-        self.query_one("#norms", Panel).put(norms)
+        texts: dict[str, Text | None] = {}
+        if history is not None and looked_at is not None and self.by_layer:
+            width = min(width, self.outer_size.width - 5)  # beside a scrollbar, there or not yet
+            colour = mark_of(looked_at.algorithm).colour
+            texts = {"rates": rate_rows(history, width, colour), "moved": move_rows(history, width)}
+            at = f"iteration {int(history.train_step[-1]):,}"
+            for name in texts:
+                self.query_one(f"#{name}", Panel).border_subtitle = at
+        elif history is not None and looked_at is not None:
+            texts = {"gain": meta_gain(history, looked_at.metric, width), "norms": norm_bars(history, width)}
+        for name in ("gain", "norms", "rates", "moved"):
+            self.query_one(f"#{name}", Panel).put(texts.get(name))
         self.query_one("#facts", Panel).put(self._facts(snapshot, runs, looked_at, history))
 
     def _facts(

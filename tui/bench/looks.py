@@ -27,7 +27,7 @@ BenchScreen {
     #session { max-height: 7; overflow-y: auto; }
     #welcome { height: 1fr; content-align: left middle; padding: 0 3; }
     #curves Chart { height: 1fr; min-height: 7; }
-    #fan { height: 11; }
+    #fan, #layers { height: 11; }
 }
 BenchScreen.-narrow {
     #choose, #inner { width: 1fr; }
