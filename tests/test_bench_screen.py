@@ -27,6 +27,7 @@ from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, row_names, shown_runs
 from tui.bench.waves import family, fit_curves
 from tui.screens.bench import BenchScreen
+from tui.screens.help import help_text
 from tui.screens.settings import SettingsScreen
 from tui.screens.welcome import Welcome
 from tui.snapshot import SessionNow, Snapshot
@@ -303,6 +304,25 @@ def test_g_and_enter_on_the_start_line_start_what_is_chosen(tmp_path: Path) -> N
         await pilot.pause()
         await pilot.press("enter")
         assert [what for what, _ in app.begun] == [["sine-10shot", "maml", "pretrain"]] * 2
+
+    run_app(tmp_path, (120, 36), action)
+
+
+def test_the_help_says_where_space_and_enter_work(tmp_path: Path) -> None:
+    async def action(pilot: Pilot[int], app: App) -> None:
+        screen = app.screen
+        seen = {}
+        for panel in (AlgorithmList, TaskList, StartLine, Chart):
+            screen.query(panel).first().focus()
+            await pilot.pause()
+            told = help_text("bench", screen).plain.splitlines()
+            after = {line.split()[0]: told[at + 1] for at, line in enumerate(told[:-1]) if line.strip()}
+            seen[panel] = ["" if "not now" not in after[key] else after[key] for key in ("space", "enter")]
+        space, enter = (words.strip() for words in seen[Chart])
+        assert space == "not now: works in the list of algorithms (tab)"
+        assert enter == "not now: works in the lists and on the start line (tab)"
+        assert seen[AlgorithmList] == ["", ""]
+        assert [bool(words) for words in seen[TaskList]] == [True, False] == [bool(w) for w in seen[StartLine]]
 
     run_app(tmp_path, (120, 36), action)
 

@@ -580,6 +580,20 @@ def test_the_help_has_the_chart_s_keys_and_says_how_to_reach_them(runs, panel):
     shown(runs, look)
 
 
+def test_the_help_has_the_table_s_keys(runs):
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        lines = help_text("compare", app.screen).plain.splitlines()
+        told = lines[lines.index("Result table") :]
+        pressed = {name for line in told for name in line.split("  ")[0].split()}
+        assert {"↑", "k", "↓", "j", "←", "h", "→", "l", "page", "home", "end"} <= pressed
+        table = app.screen.query_one(ResultTable)
+        before = table.scroll_x
+        await pilot.press("right", "down")
+        assert table.cursor_row == 1 and table.scroll_target_x > before
+
+    shown(runs, look, (80, 24))
+
+
 def test_an_empty_folder_says_what_to_do(tmp_path):
     async def go() -> None:
         app = Workbench(tmp_path / "none", tmp_path)

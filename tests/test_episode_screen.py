@@ -190,6 +190,9 @@ def test_curves_have_a_chart_each_where_there_is_room(
         baseline = app.episode.query_one("#episode-chart-baseline")
         assert baseline.display == (size[0] >= 110)
         assert "linear1" in shown(app)
+        line = next(line for line in shown(app).splitlines() if "─ true" in line)
+        wanted = {80: ("◆ step 2", "┄ pretrain step 2", "● support"), 120: ("◆ 2", "┄ 2"), 200: ("● support",)}
+        assert all(f"  {words}" in line for words in ("─ step 0", *wanted[size[0]])) and "…" not in line, line
         await pilot.press("left")
         assert app.episode.step == 1
 
@@ -223,6 +226,19 @@ def test_keys_go_through_episodes_and_play_the_steps(runs: Path, monkeypatch: py
         assert "Test episode" in screen.text_to_copy()
 
     with_app(runs, (120, 36), monkeypatch, image_answer, steps)
+
+
+def test_the_line_for_a_number_says_its_keys(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def steps(app: EpisodeApp, pilot: Pilot[int]) -> None:
+        await pilot.press("g")
+        await pilot.pause(0.1)
+        screen = shown(app)
+        assert "episode 1 to 9" in screen and "enter goes there" in screen and "esc puts the line away" in screen
+        await pilot.press("escape")
+        await pilot.pause(0.1)
+        assert "enter goes there" not in shown(app)
+
+    with_app(runs, (80, 24), monkeypatch, curve_answer, steps)
 
 
 def test_another_algorithm_of_the_task_and_an_error_in_a_sentence(

@@ -438,3 +438,20 @@ def test_keys_open_the_other_screens(tmp_path: Path) -> None:
         await until(pilot, lambda: app.runs.text_to_copy() == f"kshot runs show {run.id}")
 
     in_app(tmp_path, act)
+
+
+@pytest.mark.parametrize(
+    ("columns", "keys"),
+    [(50, "Open Pause Stop Resume Log Help"), (80, "Open Pause Stop Resume Log Fork Filter Remove Help")],
+)
+def test_few_columns_keep_the_keys_that_matter_most_and_the_help(
+    tmp_path: Path, columns: int, keys: str
+) -> None:
+    make_run(tmp_path, state="finished")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        line = shown(app).splitlines()[-1]
+        found = [word for word in line.split() if len(word) > 1 and word[0].isupper()]
+        assert found == keys.split()
+
+    in_app(tmp_path, act, (columns, 24))

@@ -211,6 +211,13 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         place_name = self.screen.PLACE if isinstance(self.screen, PlaceScreen) else ""
         self.push_screen(HelpScreen(place_name))
 
+    def action_command_palette(self) -> None:
+        """Every function by name."""
+        from tui.palette import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())
+
     def action_copy(self) -> None:
         """Copies what the focused widget or the screen offers as text."""
         for node in (self.focused, self.screen):

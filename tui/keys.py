@@ -31,8 +31,8 @@ EVERYWHERE = (
     Key("question_mark", "help", "Help", "every key of this place"),
     Key("ctrl+p", "command_palette", "Palette", "every function by name", in_footer=False),
     Key("T", "theme", "Theme", "the next colour theme; the palette has all by name", in_footer=False),
-    Key("y", "copy", "Copy", "copy what has the focus to the clipboard (OSC 52, works over SSH)"),
     Key("q", "leave", "Leave", "leave; trainings go on"),
+    Key("y", "copy", "Copy", "copy what has the focus to the clipboard (OSC 52, works over SSH)"),
     Key("ctrl+q", "quit", "Leave at once", "leave without a word", in_footer=False, priority=True),
 )
 

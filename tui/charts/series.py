@@ -25,3 +25,5 @@ class Series:
     kind: Literal["line", "points"] = "line"
     mean: "Series | None" = None
     """The running mean to draw over it, where it is known beforehand."""
+    label: str | None = None
+    """What the line over the chart calls it: its name if None, nothing if empty."""

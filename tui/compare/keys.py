@@ -1,4 +1,4 @@
-"""The compare screen's keys."""
+"""The keys of the compare screen and of its table."""
 
 from tui.keys import Key
 
@@ -29,4 +29,14 @@ KEYS = (
     Key("m", "export('md')", "Markdown", "the table as Markdown", NO_TABLE),
     Key("v", "export('csv')", "CSV", "the table as CSV", NO_TABLE, in_footer=False),
     Key("J", "export('json')", "JSON", "the table as JSON", NO_TABLE, in_footer=False),
+)
+TABLE_KEYS = (
+    Key("up,k", "cursor_up", "Row up", "the row above; sentence and histogram follow", in_footer=False),
+    Key("down,j", "cursor_down", "Row down", "the row below", in_footer=False),
+    Key("left,h", "scroll_left", "Columns to the left", "what stands left of the columns", in_footer=False),
+    Key("right,l", "scroll_right", "Columns to the right", "columns that do not fit", in_footer=False),
+    Key("pageup", "page_up", "Page up", "a page of rows up", in_footer=False),
+    Key("pagedown", "page_down", "Page down", "a page of rows down", in_footer=False),
+    Key("home", "scroll_home", "First column", "all the way to the left", in_footer=False),
+    Key("end", "scroll_end", "Last column", "all the way to the right", in_footer=False),
 )

@@ -3,11 +3,13 @@
 from typing import ClassVar
 
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.widgets import DataTable, Static
 
 from tui.compare.cells import cells, headings
+from tui.compare.keys import TABLE_KEYS
 from tui.compare.view import View
+from tui.keys import place
 from tui.output import plain
 from tui.tables import Footnotes
 
@@ -21,16 +23,8 @@ class ResultTable(DataTable[Text], inherit_bindings=False):
     ResultTable > .datatable--header, ResultTable > .datatable--fixed { background: $background; }
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "cursor_up", "Row up", show=False),
-        Binding("down,j", "cursor_down", "Row down", show=False),
-        Binding("left,h", "scroll_left", "Columns to the left", show=False),
-        Binding("right,l", "scroll_right", "Columns to the right", show=False),
-        Binding("pageup", "page_up", "Page up", show=False),
-        Binding("pagedown", "page_down", "Page down", show=False),
-        Binding("home", "scroll_home", "First column", show=False),
-        Binding("end", "scroll_end", "Last column", show=False),
-    ]
+    PLACE = "result-table"
+    BINDINGS: ClassVar[list[BindingType]] = place(PLACE, TABLE_KEYS)
 
     def __init__(self, *, id: str) -> None:
         super().__init__(id=id, cursor_type="row", zebra_stripes=False, fixed_columns=1)

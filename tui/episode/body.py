@@ -17,6 +17,8 @@ from tui.widgets.images import Pictures
 
 TWO_CHARTS = 110
 """From this width on the panels stand beside each other, and the baseline has a chart of its own."""
+LONG_LABELS = 170
+"""From this width on two charts have room for the long labels of their curves."""
 
 Shown = ImageEpisode | CurveEpisode
 
@@ -115,17 +117,19 @@ class EpisodeBody(Vertical):
     def _draw_curves(self, curves: list[CurveEpisode]) -> None:
         first, other = curves[0], curves[1] if len(curves) > 1 else None
         beside = other is not None and self.whole_width >= TWO_CHARTS
+        short = beside and self.whole_width < LONG_LABELS
         chart = self.query_one("#episode-chart", Chart)
         baseline = self.query_one("#episode-chart-baseline", Chart)
-        self._chart(chart, first, drawing.curve_series(first, self.step, None if beside else other))
+        series = drawing.curve_series(first, self.step, None if beside else other, short=short)
+        self._chart(chart, first, series)
         baseline.display = beside
         if other is not None and beside:
-            self._chart(baseline, other, drawing.curve_series(other, self.step))
+            self._chart(baseline, other, drawing.curve_series(other, self.step, short=short))
 
     def _chart(self, chart: Chart, episode: CurveEpisode, series: list[Series]) -> None:
-        at = episode.at(self.step)
+        # Its error stands above; the line over a chart has just room for the names of its curves.
         chart.title = plain(episode.algorithm)
-        chart.show(series, f"error {texts.figure(episode, at)} after {episode.steps[at]:,}")
+        chart.show(series)
 
     def _say(self, name: str, text: Text) -> None:
         self.query_one(f"#episode-{name}", Static).update(text)

@@ -47,35 +47,48 @@ def _query(episode: ImageEpisode, predicted: Sequence[int], label: int, at: int,
     return Picture(episode.query_images[at], caption, Style(underline=wrong, bold=wrong, reverse=chosen))
 
 
-def curve_series(episode: CurveEpisode, step: int, other: CurveEpisode | None = None) -> list[Series]:
+def curve_series(
+    episode: CurveEpisode, step: int, other: CurveEpisode | None = None, *, short: bool = False
+) -> list[Series]:
     """The true curve, the support points, and the function after each step so far, from faint to strong.
 
-    `other` is drawn dashed, as it is now, where there is no room for a chart of its own.
+    `other` is drawn dashed, as it is now, where there is no room for a chart of its own. Steps between the
+    first and the present one have no label: there is little room, and faint to strong is an order. `short`: for
+    a chart of few columns.
     """
     mark, now = mark_of(episode.algorithm), episode.at(step)
     places = _spread(now)
-    series = [Series("truth", episode.x, episode.truth, "$foreground")]
+    series = [Series("true", episode.x, episode.truth, "$foreground")]
     for number, place in enumerate(places, start=1):
         share = number / len(places)
         colour = Color.parse(FAINT).blend(Color.parse(mark.colour), share**2).hex
-        last = place == now
+        last, name = place == now, f"step {episode.steps[place]:,}"
+        # In the line over the chart: "step 0", then the present one.
+        label = name if number == 1 else name.removeprefix("step " if short else "") if last else ""
         series.append(
             Series(
-                f"step {episode.steps[place]}",
+                name,
                 episode.x,
                 episode.predictions[place],
                 mark.colour if last else colour,
                 shape=mark.shape if last else "",
+                label=label,
             )
         )
     if other is not None:
         theirs, place = mark_of(other.algorithm), other.at(step)
-        name = f"{other.algorithm} step {other.steps[place]}"
+        name = f"{other.algorithm} step {other.steps[place]:,}"
         line = other.predictions[place]
         series.append(Series(name, other.x, line, theirs.colour, theirs.shape, dashed=True))
     order = np.argsort(episode.support_x)
     points = Series(
-        "support", episode.support_x[order], episode.support_y[order], "$accent", shape="●", kind="points"
+        "support",
+        episode.support_x[order],
+        episode.support_y[order],
+        "$accent",
+        shape="●",
+        kind="points",
+        label="" if short else None,
     )
     return [*series, points]
 

@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widget import Widget
 
 from tui.bench.choose import Choose
-from tui.bench.choosing import AlgorithmList, StartLine
+from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
 from tui.bench.columns import ColumnScreen
 from tui.bench.looks import LAYOUT
 from tui.bench.opening import holds_runs, opening_columns
@@ -24,8 +24,20 @@ if TYPE_CHECKING:
     from tui.bench.live import Preview
 
 KEYS = (
-    Key("space", "choose_algorithm", "Choose", "choose the algorithm under the cursor, or let go of it"),
-    Key("enter", "take", "Take", "in the lists take what is under the cursor; on the start line start"),
+    Key(
+        "space",
+        "choose_algorithm",
+        "Choose",
+        "choose the algorithm under the cursor, or let go of it",
+        why_not="works in the list of algorithms (tab)",
+    ),
+    Key(
+        "enter",
+        "take",
+        "Take",
+        "in the lists take what is under the cursor; on the start line start",
+        why_not="works in the lists and on the start line (tab)",
+    ),
     Key(
         "g",
         "start",
@@ -185,11 +197,13 @@ class BenchScreen(ColumnScreen):
         self.choose.toggle_algorithm()
 
     def action_take(self) -> None:
-        """Starts from the start line or the welcome; lists take their rows themselves."""
+        """Starts from the start line or the welcome; in a list takes the row under the cursor."""
         if isinstance(self.focused, Welcome):
             self._begin(list(FIRST_COMPARISON), Selection().options)
         elif isinstance(self.focused, StartLine):
             self.action_start()
+        elif isinstance(self.focused, GroupedList):
+            self.focused.action_select()
 
     @on(StartLine.Pressed)
     def action_start(self) -> None:
@@ -332,5 +346,5 @@ class BenchScreen(ColumnScreen):
         if action == "choose_algorithm":
             return isinstance(self.focused, AlgorithmList)
         if action == "take":
-            return isinstance(self.focused, StartLine | Welcome)
+            return isinstance(self.focused, StartLine | Welcome | GroupedList)
         return True

@@ -31,7 +31,8 @@ class EpisodeScreen(PlaceScreen):
     AUTO_FOCUS = ""
     DEFAULT_CSS = """
     EpisodeScreen #episode-wait { height: auto; color: $warning; }
-    EpisodeScreen #episode-go { height: 3; display: none; }
+    EpisodeScreen #episode-go { height: 3; display: none; border: round $accent;
+        border-subtitle-color: $foreground; background: $background; }
     EpisodeScreen EpisodeBody { height: 1fr; }
     """
 
@@ -248,6 +249,7 @@ class EpisodeScreen(PlaceScreen):
         """Opens the line for an episode's number."""
         line = self.query_one("#episode-go", Input)
         line.placeholder = f"episode 1 to {self.episodes:,}" if self.episodes else "episode number"
+        line.border_subtitle = "enter goes there, esc puts the line away"
         line.value, line.display = "", True
         line.focus()
 

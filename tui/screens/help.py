@@ -93,13 +93,13 @@ class HelpScreen(ModalScreen[None]):
 
 def help_text(place: str, screen: Screen[object]) -> Text:
     """Every key of the place: sections, a line a key, and under what is greyed now its reason."""
-    sections = list(_sections(place, screen))
-    width = max((cells(key_names(key)) for _, _, keys in sections for key in keys), default=0)
+    found = list(sections(place, screen))
+    width = max((cells(key_names(key)) for _, _, keys in found for key in keys), default=0)
     told = Text()
-    for title, node, keys in sections:
+    for title, node, keys in found:
         told.append(f"{title}\n", style="bold underline")
         for key in keys:
-            possible = _possible(node, key)
+            possible = is_possible(node, key)
             style = "" if possible else "dim"
             told.append(pad(key_names(key), width), style="bold" if possible else "dim")
             told.append(f"  {key.label}: {key.help}\n", style=style)
@@ -134,7 +134,7 @@ def key_names(key: Key) -> str:
     return " ".join(KEY_NAMES.get(name.strip(), name.strip()) for name in key.keys.split(","))
 
 
-def _sections(place: str, screen: Screen[object]) -> "Iterator[tuple[str, DOMNode, list[Key]]]":
+def sections(place: str, screen: Screen[object]) -> "Iterator[tuple[str, DOMNode, list[Key]]]":
     """(heading, the node that is asked what is possible, keys) of the place, its panels, everywhere."""
     place = place or getattr(screen, "PLACE", "")
     seen = {"everywhere"}
@@ -156,7 +156,7 @@ def _is_shown(widget: Widget) -> bool:
     return all(each.display for each in widget.ancestors_with_self if isinstance(each, Widget))
 
 
-def _possible(node: DOMNode, key: Key) -> bool:
+def is_possible(node: DOMNode, key: Key) -> bool:
     """Whether the key does something now, as the footer has it."""
     _, name, parameters = parse(key.action)
     return node.check_action(name, parameters) is True

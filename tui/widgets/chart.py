@@ -179,11 +179,14 @@ class Chart(Widget, can_focus=True):
 
     def _write_heading(self, width: int) -> None:
         series = [one.whole for one in self._curves]
-        names = [(plain(one.shape) or _line_sign(one), plain(one.name)) for one in series]
+        labels = [one.name if one.label is None else one.label for one in series]
+        inks = [ink for ink, label in enumerate(labels) if label]
+        names = [(plain(series[ink].shape) or _line_sign(series[ink]), plain(labels[ink])) for ink in inks]
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
         remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
-        pieces = heading(plain(self.title), names, remark, width, names_first=self.has_focus)
+        found = heading(plain(self.title), names, remark, width, names_first=self.has_focus)
+        pieces = [(text, inks[index] if index >= 0 else index) for text, index in found]
         title = self._style(PLAIN) + Style(bold=True, reverse=self.has_focus)
         styles = [title if ink == TITLE else self._style(max(AXIS, 2 * ink)) for _, ink in pieces]
         segments = [Segment(text, style) for (text, _), style in zip(pieces, styles, strict=True)]
