@@ -122,7 +122,8 @@ def last_by_layer(run: Run) -> dict[str, Any]:
     except OSError:
         return {}
     events, _ = read_events(run.events_path, max(0, size - EVENTS_END))
-    event = next((event for event in reversed(events) if event["kind"] == "train"), {})
+    trained = [event for event in events if event["kind"] == "train"]
+    event = trained[-1] if trained else {}
     rates = {name: [_number(value) for value in values] for name, values in rates_in(event).items()}
     moved = {name: _number(value) for name, value in moves_in(event).items()}
     return {"step": event.get("step"), "rates": rates, "moved": moved} if rates or moved else {}

@@ -95,13 +95,16 @@ def _mark_of_step(step: int, steps: int, colour: str) -> tuple[str, str]:
 
 def layer_curves(history: History, colour: str) -> tuple[str, list[Series]]:
     """(title, curves over iterations): of rates that differ by step the mean of all tensors at each step, in
-    the run's colour, later steps stronger; else each tensor's rate; without rates each layer's movement."""
+    the run's colour, later steps stronger; else each tensor's rate; without rates each layer's movement.
+
+    The rows under the chart have their marks and names.
+    """
     chosen = _rows(len(history.train_step))
     x = history.train_step[chosen]
     tables = {name: table[chosen] for name, table in history.rates.items()}
     steps = max((table.shape[1] for table in tables.values() if table.ndim == 2), default=0)
     if steps > 1:
-        return "Mean of tensors", _by_step(x, list(tables.values()), steps, colour)
+        return "Learned rates, mean of tensors", _by_step(x, list(tables.values()), steps, colour)
     if tables:
         return "Learned rates", _by_name(x, {n: t[:, 0] for n, t in tables.items()})
     return "How far layers move", _by_name(x, {n: c[chosen] for n, c in history.moved.items()})
@@ -121,7 +124,7 @@ def _by_step(x: Column, tables: list[NDArray[Any]], steps: int, colour: str) -> 
         with np.errstate(invalid="ignore"):
             means = np.where(known, columns, 0).sum(0) / known.sum(0)
         shape, own = _mark_of_step(step, steps, colour)
-        curves.append(Series(f"step {step + 1}", x, means, own, shape))
+        curves.append(Series(f"step {step + 1}", x, means, own, shape, label=""))
     return curves
 
 
@@ -129,5 +132,6 @@ def _by_name(x: Column, columns: Mapping[str, NDArray[Any]]) -> list[Series]:
     curves = []
     for place, (name, column) in enumerate(columns.items()):
         shape, colour = _mark(place)
-        curves.append(Series(plain(short_name(name)), x, column.astype(np.float64), colour, shape))
+        values = column.astype(np.float64)
+        curves.append(Series(plain(short_name(name)), x, values, colour, shape, label=""))
     return curves

@@ -10,7 +10,7 @@ from textual.widget import Widget
 
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
-from tui.bench.columns import ColumnScreen
+from tui.bench.columns import NARROW, ColumnScreen
 from tui.bench.looks import LAYOUT
 from tui.bench.opening import holds_runs, opening_columns
 from tui.bench.selection import Selection
@@ -70,6 +70,13 @@ KEYS = (
         in_footer=False,
     ),
     Key(
+        "w",
+        "layers",
+        "Layers",
+        "the inner loop by layer: learned rates, how far layers move; or by step again",
+        why_not="the run shown records nothing by layer",
+    ),
+    Key(
         "tab",
         "panel(1)",
         "Panel",
@@ -87,8 +94,8 @@ KEYS = (
     Key("left_square_bracket", "column(-1)", "Column back", "the column before", in_footer=False),
 )
 STARTING = "starting: reading the presets, checking the data, making the runs"
-WATCHING = 1
-"""The column of the curves."""
+WATCHING, INNER = 1, 2
+"""The columns of the curves and of the inner loop."""
 
 
 class BenchScreen(ColumnScreen):
@@ -115,6 +122,7 @@ class BenchScreen(ColumnScreen):
         self._states: list[tuple[str, str]] = []
         self._begun: Any = None
         self._welcomed = False
+        self._has_layers = False
 
     def columns(self) -> Iterator[Widget]:
         """Choose, curves, inner loop."""
@@ -292,7 +300,11 @@ class BenchScreen(ColumnScreen):
         else:
             said = STARTING if self._is_starting else ""
             curves.draw(snapshot, runs, one, self._shown_preview(snapshot, runs), said)
-        self.query_one(Inner).draw(snapshot, runs, one)
+        inner = self.query_one(Inner)
+        inner.draw(snapshot, runs, one)
+        if inner.can_show_layers != self._has_layers:
+            self._has_layers = inner.can_show_layers
+            self.refresh_bindings()
 
     def _draw_choices(self, snapshot: Snapshot) -> None:
         """The start line, and a new estimate when a run was begun or has ended."""
@@ -334,6 +346,19 @@ class BenchScreen(ColumnScreen):
             self._chosen_run = runs[(runs.index(one) + 1) % len(runs)].id
             self.refresh_picture()
 
+    def action_layers(self) -> None:
+        """The inner loop by layer, or by step again; where there is one column, that one."""
+        from tui.bench.live import Inner
+        from tui.widgets.chart import Chart
+
+        inner = self.query_one(Inner)
+        inner.wants_layers = not inner.by_layer
+        if isinstance(self.focused, Chart) and inner in self.focused.ancestors:
+            inner.focus()  # its chart goes out of sight
+        elif self.size.width < NARROW and self.column != INNER:
+            self.go_to(INNER, inner)
+        self.refresh_picture()
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Greys what is impossible now; what belongs to another panel is not in the footer."""
         if action in ("start", "settings", "copy_command"):
@@ -343,6 +368,8 @@ class BenchScreen(ColumnScreen):
         if action == "next_run":
             several = len(shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)) > 1
             return True if several else None
+        if action == "layers":
+            return True if self._has_layers else None
         if action == "choose_algorithm":
             return isinstance(self.focused, AlgorithmList)
         if action == "take":
