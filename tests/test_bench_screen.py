@@ -322,7 +322,8 @@ def test_the_help_says_where_space_and_enter_work(tmp_path: Path) -> None:
         assert space == "not now: works in the list of algorithms (tab)"
         assert enter == "not now: works in the lists and on the start line (tab)"
         assert seen[AlgorithmList] == ["", ""]
-        assert [bool(words) for words in seen[TaskList]] == [True, False] == [bool(w) for w in seen[StartLine]]
+        for panel in (TaskList, StartLine):
+            assert [bool(words) for words in seen[panel]] == [True, False]
 
     run_app(tmp_path, (120, 36), action)
 

@@ -14,12 +14,13 @@ from textual.screen import Screen
 
 from engine.errors import RequestError
 from tui.keys import EVERYWHERE, place
+from tui.marks import stand_on
 from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
-from tui.themes import DEFAULT_THEME, THEMES, after
+from tui.themes import DEFAULT_THEME, THEMES, after, grounds
 from tui.threads import use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
@@ -95,6 +96,7 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
+        stand_on(grounds(self.current_theme))
 
     @cached_property
     def reader(self) -> "Reader":
@@ -198,6 +200,13 @@ class Workbench(OrderedKeys[int], Sparing[int]):
     def action_leave(self) -> None:
         """Leaves, and says on the way out what goes on without the app."""
         self.exit(0)
+
+    def watch_theme(self) -> None:
+        """Marks are such as can be read in the theme; what was drawn with others is drawn anew."""
+        stand_on(grounds(self.current_theme))
+        for screen in self.screen_stack if self.is_running else ():
+            if isinstance(screen, PlaceScreen):
+                screen.refresh_picture()
 
     def action_theme(self) -> None:
         """The next colour theme."""

@@ -1,10 +1,13 @@
 """How an algorithm looks: one colour and one shape, the same on every screen.
 
-Colours are of the xterm-256 cube, so that a terminal of 256 colours shows them as they are.
+Colours are of the xterm-256 cube, so that a terminal of 256 colours shows them as they are; in a theme on
+whose rows one could not be read it is darker or lighter.
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tui.contrast import MARKS, readable
 
 BASELINE = "pretrain"
 
@@ -39,6 +42,21 @@ OTHERS = tuple(
 )
 
 
+_grounds: tuple[str, ...] = ()
+
+
+def stand_on(grounds: tuple[str, ...]) -> None:
+    """From now on colours are such as can be read on all of these (`#rrggbb`)."""
+    global _grounds
+    _grounds = grounds
+
+
+def ink(colour: str, least: float = MARKS) -> str:
+    """The colour as the theme in use shows it, with at least that contrast."""
+    return readable(colour, _grounds, least)
+
+
 def mark_of(algorithm: str) -> Mark:
     """The algorithm's mark; one that kshot does not ship gets one by its name."""
-    return KNOWN.get(algorithm) or OTHERS[zlib.crc32(algorithm.encode()) % len(OTHERS)]
+    mark = KNOWN.get(algorithm) or OTHERS[zlib.crc32(algorithm.encode()) % len(OTHERS)]
+    return replace(mark, colour=ink(mark.colour))

@@ -7,12 +7,13 @@ from rich.text import Text
 from engine.runs.reports import verdict
 from tui.compare.remarks import against_published, published_note, undecided_note
 from tui.compare.view import Row, View
-from tui.marks import mark_of
+from tui.contrast import TEXT
+from tui.marks import ink, mark_of
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
 from tui.tables import Footnotes, short_error
 
-COLOURS = {"better": "green", "worse": "red", "undecided": ""}
+COLOURS = {"better": "#5fd75f", "worse": "#ff5f5f"}
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")
 
 
@@ -70,7 +71,8 @@ def _against(view: View, row: Row, notes: Footnotes) -> Text:
     if said is None:
         return Text(shown)
     mark = notes.mark(undecided_note(view, row))
-    return Text.assemble(f"{shown}  ", (said, COLOURS[said]), f" {mark}" if mark else "")
+    style = ink(COLOURS[said], TEXT) if said in COLOURS else ""
+    return Text.assemble(f"{shown}  ", (said, style), f" {mark}" if mark else "")
 
 
 def _published(view: View, row: Row, notes: Footnotes) -> str:

@@ -53,8 +53,8 @@ def curve_series(
     """The true curve, the support points, and the function after each step so far, from faint to strong.
 
     `other` is drawn dashed, as it is now, where there is no room for a chart of its own. Steps between the
-    first and the present one have no label: there is little room, and faint to strong is an order. `short`: for
-    a chart of few columns.
+    first and the present one have no label: there is little room, and faint to strong is an order.
+    `short`: for a chart of few columns.
     """
     mark, now = mark_of(episode.algorithm), episode.at(step)
     places = _spread(now)

@@ -14,6 +14,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from engine.runs import Summary
+from tui.contrast import TEXT, readable
 from tui.keys import Key, place
 from tui.marks import mark_of
 from tui.runs.rows import TONES, Column, cut, layout, row_cells
@@ -46,7 +47,8 @@ class RunTable(ScrollView, can_focus=True):
         scrollbar-gutter: stable; }
     RunTable > .runs--heading { color: $secondary; text-style: bold; }
     RunTable > .runs--cursor { background: $panel; text-style: bold; }
-    RunTable:focus > .runs--cursor { background: $block-cursor-background; text-style: bold; }
+    RunTable:focus > .runs--cursor { background: $block-cursor-background; color: $block-cursor-foreground;
+        text-style: bold; }
     RunTable > .runs--good { color: $success; }
     RunTable > .runs--live { color: $accent; }
     RunTable > .runs--bad { color: $error; }
@@ -178,6 +180,7 @@ class RunTable(ScrollView, can_focus=True):
     def _segments(self, index: int, texts: Sequence[str], base: Style) -> list[Segment]:
         row, style = self.rows[index], self._row_style(index, base)
         tone = self.get_component_rich_style(f"runs--{TONES.get(row.state, 'dim')}", partial=True)
+        tone = _readable(tone, style)
         segments = []
         for (column, _), text in zip(self._columns, texts, strict=True):
             if column.name in ("mark", "state", "bar"):
@@ -208,3 +211,11 @@ class RunTable(ScrollView, can_focus=True):
                 if new != old:
                     self.refresh(Region(x, y, width, 1))
                 x += width + 1
+
+
+def _readable(tone: Style, row: Style) -> Style:
+    """The tone such as can be read on the row; the terminal's own colours stay."""
+    if tone.color is None or row.bgcolor is None or None in (tone.color.triplet, row.bgcolor.triplet):
+        return tone
+    colour, ground = tone.color.get_truecolor().hex, row.bgcolor.get_truecolor().hex
+    return tone + Style(color=readable(colour, (ground,), TEXT))

@@ -19,6 +19,7 @@ class PlaceScreen(Screen[None]):
     called with every new picture while the screen is shown, and when it is shown again."""
 
     PLACE = ""
+    _theme = ""
 
     @property
     def workbench(self) -> "Workbench":
@@ -38,6 +39,9 @@ class PlaceScreen(Screen[None]):
     def draw(self, snapshot: Snapshot) -> None:
         """Shows a new picture."""
 
+    def draw_anew(self) -> None:
+        """Draws what `draw` would leave as it is: the theme has changed."""
+
     def on_mount(self) -> None:
         self.refresh_picture()
 
@@ -45,6 +49,9 @@ class PlaceScreen(Screen[None]):
         self.refresh_picture()
 
     def refresh_picture(self) -> None:
-        """Draws the newest picture at once."""
+        """Draws the newest picture at once; in another theme than before everything."""
+        before, self._theme = self._theme, self.app.theme
+        if before not in ("", self._theme):
+            self.draw_anew()
         self.query_one(TopLine).draw(self.workbench.snapshot)
         self.draw(self.workbench.snapshot)

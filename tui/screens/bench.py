@@ -286,6 +286,9 @@ class BenchScreen(ColumnScreen):
             self._draw_columns(snapshot, runs, one)
         self._draw_choices(snapshot)
 
+    def draw_anew(self) -> None:
+        self.choose.draw()
+
     def _draw_columns(
         self, snapshot: Snapshot, runs: "Sequence[Summary]", one: "Summary | None"
     ) -> None:

@@ -167,6 +167,9 @@ class CompareScreen(PlaceScreen):
                 self.query_one(ResultTable).focus(scroll_visible=False)
         self.refresh_bindings()
 
+    def draw_anew(self) -> None:
+        self._draw_view()
+
     def _draw_curves(self) -> None:
         if self.view is not None:
             draw_curves(self.query_one(Chart), self.view, self.axis, self.workbench.snapshot.histories)

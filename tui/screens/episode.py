@@ -175,6 +175,9 @@ class EpisodeScreen(PlaceScreen):
         self.body.show(shown, self.step, self.episodes)
         self.refresh_bindings()
 
+    def draw_anew(self) -> None:
+        self._redraw()
+
     def text_to_copy(self) -> str:
         """The episode's figures as text."""
         return self.body.as_text()
