@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -51,6 +51,9 @@ class Supply(Protocol):
     def chunks(self) -> Iterator[np.ndarray]:
         """All images in order, uint8 [images, channels, size, size] a chunk."""
 
+    def images(self, places: Sequence[int]) -> np.ndarray:
+        """The images at these places of the order, uint8 [places, channels, size, size]."""
+
 
 def supply_of(task: ImageTask, data_dir: Path) -> Supply:
     """What supplies the task's images. Raises RequestError where the data are missing."""
@@ -84,6 +87,13 @@ class Glyphs:
         for first in range(0, CLASSES, step):
             drawn = draw_classes(range(first, min(first + step, CLASSES)), size=self.size)
             yield np.repeat(drawn.reshape(-1, 1, self.size, self.size), self.channels, axis=1)
+
+    def images(self, places: Sequence[int]) -> np.ndarray:
+        owners = sorted({place // DRAWINGS for place in places})
+        drawn = draw_classes(owners, size=self.size)
+        found = [drawn[owners.index(place // DRAWINGS), place % DRAWINGS] for place in places]
+        images = np.stack(found).reshape(-1, 1, self.size, self.size)
+        return np.repeat(images, self.channels, axis=1)
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,10 @@ class Files:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def images(self, places: Sequence[int]) -> np.ndarray:
+        members = [(source, member) for source, members in self.listed() for member in members]
+        return np.concatenate([self._decode(members[at][0], [members[at][1]]) for at in places])
 
     def listed(self) -> list[tuple[Source, list[Member]]]:
         """Each source with its members."""

@@ -65,6 +65,9 @@ class Choose(Vertical):
         self.starting = False
         self.looking_at_tasks = False
         """Whether the preview is what one wants to see: a task was looked at, and no run since."""
+        self._looked_at: str | None = None
+        """The task under the cursor, from when its list had the focus until another panel here has it: at few
+        columns the preview stands in another one."""
         self._words = ""
         self._previews: dict[str, Preview] = {}
         self._estimator = Estimator(runs_dir, data_dir)
@@ -97,8 +100,7 @@ class Choose(Vertical):
 
     @property
     def _task_in_focus(self) -> str:
-        tasks = self.query_one(TaskList)
-        return (tasks.name_in_focus if tasks.has_focus else None) or self.selection.task
+        return self._looked_at or self.selection.task
 
     # What can be chosen
 
@@ -212,9 +214,11 @@ class Choose(Vertical):
         if tasks.has_focus:
             task = self.catalog.task(tasks.name_in_focus or "")
             text = about_task(task) if task is not None else text
-            self.looking_at_tasks = True
+            self.looking_at_tasks, self._looked_at = True, tasks.name_in_focus
             self._want_preview()
         else:
+            if self.has_focus_within:
+                self._looked_at = None
             entry = self.catalog.algorithm(algorithms.name_in_focus or "")
             task = self.catalog.task(self.selection.task)
             text = about_algorithm(entry, task) if entry is not None else text

@@ -27,6 +27,7 @@ from tui.screens.base import PlaceScreen
 from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
+from tui.widgets.images import Group, Pictures
 
 TEXT_SECONDS = 0.9
 """Numbers that change faster than this cannot be read."""
@@ -62,10 +63,12 @@ def _fill(text: Text, width: int) -> list[str | None]:
 
 
 class Preview:
-    """What the lower chart shows of a task before anything runs: waves, or a text."""
+    """What the lower chart shows of a task before anything runs: waves, or a text and images."""
 
-    def __init__(self, title: str, curves: Sequence[Series] = (), text: str = "") -> None:
-        self.title, self.curves, self.text = title, tuple(curves), text
+    def __init__(
+        self, title: str, curves: Sequence[Series] = (), text: str = "", groups: Sequence[Group] = ()
+    ) -> None:
+        self.title, self.curves, self.text, self.groups = title, tuple(curves), text, tuple(groups)
 
 
 def _is_partial(history: History | None) -> TypeGuard[History]:
@@ -109,6 +112,8 @@ class Curves(Vertical):
         yield Chart("Outer loss", unit="loss", x_label="iterations", smoothable=True, id="loss")
         yield Chart("Waves", unit="number", x_label="x", id="waves")
         yield Panel("Task", id="preview")
+        with VerticalScroll(id="drawings"):
+            yield Pictures(id="pictures")
         yield Panel("Session", id="session")
 
     def welcome(self, shown: bool) -> None:
@@ -117,7 +122,7 @@ class Curves(Vertical):
         if shown:
             for chart in self.query(Chart):
                 chart.display = False
-            self.query_one("#preview", Panel).put(None)
+            self._show_preview(None, ())
 
     def draw(
         self,
@@ -153,9 +158,10 @@ class Curves(Vertical):
         loss, waves = self.query_one("#loss", Chart), self.query_one("#waves", Chart)
         history = snapshot.histories.get(looked_at.id) if looked_at is not None else None
         shown: Chart | None = loss
-        text = None
+        text: Text | None = None
+        groups: tuple[Group, ...] = ()
         if preview is not None and preview.text:
-            shown, text = None, Text(preview.text)
+            shown, text, groups = None, Text(preview.text), preview.groups
         elif preview is not None:
             shown = waves
             waves.show(preview.curves, preview.title)
@@ -174,7 +180,14 @@ class Curves(Vertical):
         else:
             loss.show([])
         loss.display, waves.display = shown is loss, shown is waves
+        self._show_preview(text, groups)
+
+    def _show_preview(self, text: Text | None, groups: tuple[Group, ...]) -> None:
         self.query_one("#preview", Panel).put(text)
+        drawings, pictures = self.query_one("#drawings"), self.query_one(Pictures)
+        drawings.display = bool(groups)
+        if groups and pictures.groups is not groups:
+            pictures.show(groups)
 
 
 class Inner(VerticalScroll):

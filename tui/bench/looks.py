@@ -23,7 +23,8 @@ BenchScreen {
     #about { height: auto; max-height: 9; min-height: 4; scrollbar-size-vertical: 1; }
     StartLine { height: auto; max-height: 9; overflow-y: auto; }
     .panel { height: auto; }
-    #preview { height: 1fr; overflow-y: auto; }
+    #preview { max-height: 12; overflow-y: auto; }
+    #drawings { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
     #session { max-height: 7; overflow-y: auto; }
     #welcome { height: 1fr; content-align: left middle; padding: 0 3; }
     #curves Chart { height: 1fr; min-height: 7; }
