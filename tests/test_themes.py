@@ -6,8 +6,10 @@ import pytest
 from fake_runs import make_run
 from rich.color import Color
 from runs_app import RunsApp, in_app
+from test_bench_screen import App, run_app
 from textual.pilot import Pilot
 
+from tui.bench.choosing import AlgorithmList
 from tui.contrast import contrast, readable
 from tui.marks import KNOWN, OTHERS, mark_of, stand_on
 from tui.themes import DEFAULT_THEME, THEMES, grounds
@@ -90,3 +92,25 @@ def test_the_runs_table_as_it_is_drawn(tmp_path: Path, name: str) -> None:
         assert any(style.bgcolor == Color.parse(ground) for _, style, _ in table.render_line(4) if style)
 
     in_app(tmp_path, act)
+
+
+def test_the_bench_s_lists_as_they_are_drawn(tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", state="finished")
+
+    async def action(pilot: Pilot[int], app: App) -> None:
+        rows = app.screen.query_one(AlgorithmList)
+        rows.focus()
+        for name in BY_NAME:
+            app.theme = name
+            await pilot.pause(0.1)
+            seen = set()
+            for y in range(rows.scrollable_content_region.height):
+                for text, style, _ in rows.render_line(y):
+                    if text.strip(" ✔") and style and style.color and style.bgcolor:
+                        inks = [each.get_truecolor().hex for each in (style.color, style.bgcolor)]
+                        seen.add((text.strip(), *inks))
+            assert {"Gradient-based", "◆"} <= {text for text, *_ in seen}
+            poor = {each for each in seen if ratio(*each[1:]) < (3 if len(each[0]) == 1 else 4.5)}
+            assert not poor, (name, poor)
+
+    run_app(tmp_path, (120, 36), action)
