@@ -65,11 +65,12 @@ class Learner:
     def _stored(self) -> Parameters:
         spec = self.spec
         adaptation, tasks = spec.adaptation, spec.training.tasks
-        if not (spec.outer.rule == "meta-gradient" and adaptation.head == "stored" and tasks):
+        trained = spec.outer.rule in ("meta-gradient", "interpolate")
+        if not (trained and adaptation.head == "stored" and tasks):
             return {}
         outputs, size = self.tasks.outputs("train"), self.body.feature_size
         names = head_names(spec.model)
-        return stored_heads(tasks, outputs, size, adaptation.new_head, names, torch.zeros(()))
+        return stored_heads(tasks, outputs, size, adaptation.new_head, names, ("train", spec.seed))
 
     def _rule_parameters(
         self, body: Parameters, head: Parameters, generator: torch.Generator
@@ -124,6 +125,7 @@ class Learner:
             self.tasks.kind,
             outputs,
             part,
+            self.tasks.seeds[part],
             self.norm_sets,
             statistics,
             self.kept,

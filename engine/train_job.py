@@ -77,8 +77,8 @@ class Journal:
             self.best_files = {b.step: self.best_files[b.step] for b in trainer.bests}
             files = list(self.best_files.values())
             best = {"step": trainer.best.step, "value": trainer.best.value, "file": files[0]}
-            # Where testing averages several, it finds them here, the best first.
-            self.status.update(best=best | ({"files": files} if self.spec.training.keep_best > 1 else {}))
+            # Where several predict together, testing finds them here, the best first.
+            self.status.update(best=best | {"files": files})
         seconds = round(self.seconds, 3)
         self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
         self.status.update(seconds=seconds)

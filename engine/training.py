@@ -25,6 +25,7 @@ from engine.outer.optimizer import OuterOptimizer
 from engine.outer.schedule import order_at, outer_rate, step_weights
 from engine.portions import joined, mean_gradient, query_losses, walks
 from engine.presets import validation_adaptation
+from engine.presets.schema import KEPT_BEST
 from engine.statistics import mean_over_episodes
 from engine.tasks import training_shape
 from engine.tasks.episodes import Episodes
@@ -229,7 +230,7 @@ class Trainer:
             # Of equal ones the earlier stays ahead.
             now = Best(self.iteration, value)
             ranked = sorted([*self.bests, now], key=attrgetter("value"), reverse=classes)
-            self.bests = ranked[: self.spec.training.keep_best]
+            self.bests = ranked[:KEPT_BEST]
         is_best = self.best is not None and self.best.step == self.iteration
         asked = steps if len(means) == len(steps) else [1]
         return {"step": self.iteration, "steps": asked, "metric": means, "ci95": widths, "best": is_best}

@@ -196,8 +196,8 @@ REFUSED = [
     (
         IMAGES,
         "maml",
-        ["evaluation.ensemble=5"],
-        "evaluation.ensemble 5 needs as many best checkpoints; training.keep_best is 1",
+        ["evaluation.ensemble=5", "training.validation.every=1000", "training.iterations=3000"],
+        "evaluation.ensemble 5: training validates 3 times",
     ),
     (
         IMAGES,

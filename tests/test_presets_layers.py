@@ -1,4 +1,4 @@
-"""Which layer wins, and that each value knows its layer (the order that the contracts give)."""
+"""Which layer wins, and that each value knows its layer."""
 
 from pathlib import Path
 
@@ -12,17 +12,17 @@ TASK = """
 summary: a task
 task: {dataset: glyphs, ways: 3}
 adaptation: {steps: 2, learning_rate: 0.2}
-training: {iterations: 20}
+training: {iterations: 20, checkpoint_every: 7}
 outer: {clip: 5}
 budgets:
-  quick: {training: {iterations: 50, tasks_per_batch: 5}}
+  quick: {adaptation: {steps: 9}, training: {iterations: 50, tasks_per_batch: 5}}
   long: {training: {iterations: 51}}
 """
 ALGORITHM = """
 summary: an algorithm
 family: mine
 adaptation: {steps: 3, parameters: head}
-training: {iterations: 30, record_every: 3}
+training: {record_every: 3}
 budgets: {quick: {training: {tasks_per_batch: 6, queries: 6}}}
 for:
   "my-*":
@@ -46,8 +46,9 @@ def test_later_layers_win(files: Path) -> None:
     assert spec.task.ways == 3  # type: ignore[union-attr]
     assert spec.adaptation.learning_rate == 0.2  # the task's file
     assert spec.adaptation.parameters == "head"  # the algorithm's file
-    assert spec.adaptation.steps == 5  # the last matching `for` entry
-    assert spec.training.iterations == 50  # the task's budget beats the algorithm's file
+    # The last matching `for` entry; also before the task's budget: an algorithm is what its file says.
+    assert spec.adaptation.steps == 5
+    assert spec.training.iterations == 50  # the task's budget beats the task's file
     assert spec.training.tasks_per_batch == 6  # the algorithm's budget beats the task's
     assert spec.training.queries == 8  # the `for` entry's budget beats both
     assert spec.training.record_every == 3

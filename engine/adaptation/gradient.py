@@ -83,13 +83,14 @@ class GradientRule(Rule):
         # Outside the finite set no task has a stored head.
         kind = self.adaptation.new_head if kind == "stored" else kind
         features = self.support_features(meta_parameters, task) if kind == "means" else None
-        return head_of(self.model, made_head(kind, task, self.outputs, self.body.feature_size, features))
+        made = made_head(kind, task, self.outputs, self.body.feature_size, features, self.stream)
+        return head_of(self.model, made)
 
     def step(
         self, state: State, meta_parameters: Parameters, task: Episodes, number: int, second_order: bool
     ) -> tuple[State, Tensor]:
         """One step along the gradient on the support set, or on this step's part of it."""
-        batch = support_batch(task, self.adaptation.batch, number)
+        batch = support_batch(task, self.adaptation.batch, number, self.stream)
         with torch.enable_grad():
             leaves = state if second_order else {n: t.detach().requires_grad_() for n, t in state.items()}
             shared = meta_parameters if second_order else {n: p.detach() for n, p in meta_parameters.items()}

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine.models import Parameters
 from engine.presets.names import HEAD_NAMES
-from engine.tasks.draws import normal, stream_key
+from engine.tasks.draws import Stream, normal, stream_key
 from engine.tasks.episodes import Episodes
 
 HEAD = HEAD_NAMES
@@ -20,12 +20,14 @@ def zero_head(tasks: int, outputs: int, size: int, like: Tensor) -> Parameters:
     return {WEIGHT: like.new_zeros(tasks, outputs, size), BIAS: like.new_zeros(tasks, outputs)}
 
 
-def random_head(index: Tensor, outputs: int, size: int, like: Tensor) -> Parameters:
+def random_head(index: Tensor, outputs: int, size: int, like: Tensor, stream: Stream) -> Parameters:
     """Normal weights of variance 1/D, drawn for each task by its index alone; zero biases.
 
-    Whatever the seed and the algorithm, test task i starts from the same random head.
+    `stream` names the draws: whatever the run's seed and the algorithm, test task i starts from the same
+    random head.
     """
-    weight = normal(stream_key("random head"), index, outputs * size).reshape(-1, outputs, size) * size**-0.5
+    drawn = normal(stream_key("random head", *stream), index, outputs * size)
+    weight = drawn.reshape(-1, outputs, size) * size**-0.5
     return {WEIGHT: weight.to(like.device, like.dtype), BIAS: like.new_zeros(len(index), outputs)}
 
 
@@ -55,12 +57,14 @@ moves it."""
 
 
 def stored_heads(
-    tasks: int, outputs: int, size: int, new_head: str, names: Sequence[str], like: Tensor
+    tasks: int, outputs: int, size: int, new_head: str, names: Sequence[str], stream: Stream
 ) -> Parameters:
-    """The table before any task came; `names` are what a head has."""
-    everyone = torch.arange(tasks, device=like.device)
-    zero = new_head == "zero"
-    heads = zero_head(tasks, outputs, size, like) if zero else random_head(everyone, outputs, size, like)
+    """The table before any task came, on the CPU; `names` are what a head has."""
+    everyone, like = torch.arange(tasks), torch.zeros(())
+    if new_head == "zero":
+        heads = zero_head(tasks, outputs, size, like)
+    else:
+        heads = random_head(everyone, outputs, size, like, stream)
     return {STORED + name: heads[name] for name in names}
 
 
@@ -85,12 +89,12 @@ def write_heads(tables: Parameters, identity: Tensor, heads: Parameters) -> None
 
 
 def made_head(
-    kind: str, task: Episodes, outputs: int, size: int, support_features: Tensor | None
+    kind: str, task: Episodes, outputs: int, size: int, support_features: Tensor | None, stream: Stream
 ) -> Parameters:
     """A head that is made for each task: `zero`, `random`, or `means` (of `support_features`)."""
     if kind == "means":
         assert support_features is not None
         return mean_head(support_features, task.support_y, outputs)
     if kind == "random":
-        return random_head(task.indices, outputs, size, task.support_x)
+        return random_head(task.indices, outputs, size, task.support_x, stream)
     return zero_head(len(task.indices), outputs, size, task.support_x)

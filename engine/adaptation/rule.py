@@ -15,6 +15,7 @@ from engine.adaptation.query import query_features
 from engine.models import Body, Parameters
 from engine.models.blocks import BatchStatistics, Noise
 from engine.presets.schema import Adaptation, Model
+from engine.tasks.draws import Stream
 from engine.tasks.episodes import Episodes, Part
 
 State = dict[str, Tensor]
@@ -26,7 +27,8 @@ class Setting(NamedTuple):
     `outputs` is O, the classes (or values) that a task's predictions tell apart; `statistics` says whose
     normalise queries; `kept` holds what outlives tasks (stored heads, running statistics, carried moments):
     tensors that `remember` changes in place, empty where nothing is kept. `body_names` are the body's own
-    parameters, `norm_sets` how many sets of norms the learner has (one, unless they are kept by inner step).
+    parameters, `seed` what tasks of the part are drawn by, `norm_sets` how many sets of norms the learner has
+    (one, unless they are kept by inner step).
     """
 
     body: Body
@@ -36,6 +38,7 @@ class Setting(NamedTuple):
     kind: Kind
     outputs: int
     part: Part
+    seed: int
     norm_sets: int
     statistics: str
     kept: Parameters
@@ -54,6 +57,8 @@ class Rule(ABC):
         self.body, self.adaptation, self.kind = setting.body, setting.adaptation, setting.kind
         self.outputs, self.statistics, self.kept = setting.outputs, setting.statistics, setting.kept
         self.steps, self.part = 1, setting.part
+        self.stream: Stream = (setting.part, setting.seed)
+        """Names the random draws of this rule's tasks: those of training go with the run's seed."""
         per_step, running = self.adaptation.per_step_norms, self.statistics == "running"
         self.norms = Norms(self.kept, setting.norm_sets, per_step, running)
 

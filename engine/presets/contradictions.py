@@ -239,7 +239,8 @@ def _head_start(spec: Spec, adaptation: Adaptation, phase: str) -> Iterator[str]
     head, outer = adaptation.head, spec.outer.rule
     if head == "means" and isinstance(spec.task, SineTask):
         yield f"head means in {phase}: a sine task has no classes to take the means of"
-    if head == "stored" and (outer != "meta-gradient" or spec.adaptation.head != "stored"):
+    stores = outer in ("meta-gradient", "interpolate") and spec.adaptation.head == "stored"
+    if head == "stored" and not stores:
         yield f"head stored in {phase}: training stores no heads; a new head is zero or random"
     if head != "learned":
         return

@@ -18,13 +18,18 @@ def inner_loop_contradictions(spec: Spec) -> Iterator[Contradiction]:
     yield from _linearised(spec)
     yield from _heads(spec)
     yield from _interpolation(spec)
-    if spec.evaluation.ensemble > spec.training.keep_best:
-        wanted, kept = spec.evaluation.ensemble, spec.training.keep_best
-        reason = f"evaluation.ensemble {wanted} needs as many best checkpoints; training.keep_best is {kept}"
-        yield Contradiction(reason, ("evaluation.ensemble", "training.keep_best"))
+    yield from _ensemble(spec)
     if spec.outer.rule != "none":
         yield from _later(spec, validation_adaptation(spec), "training.validation.adaptation")
     yield from _later(spec, test_adaptation(spec), "evaluation.adaptation")
+
+
+def _ensemble(spec: Spec) -> Iterator[Contradiction]:
+    members, training = spec.evaluation.ensemble, spec.training
+    validations = 0 if spec.outer.rule == "none" else -(-training.iterations // training.validation.every)
+    if members > max(validations, 1):
+        reason = f"evaluation.ensemble {members}: training validates {validations} times, a checkpoint each"
+        yield Contradiction(reason, ("evaluation.ensemble", "training.validation.every"))
 
 
 def _rates(spec: Spec) -> Iterator[Contradiction]:
@@ -136,6 +141,9 @@ def _interpolation(spec: Spec) -> Iterator[Contradiction]:
     if adaptation.rule != "gradient":
         reason = "outer.rule interpolate goes towards adapted parameters, which only rule gradient has"
         yield Contradiction(f"{reason}; found {adaptation.rule}", keys)
+    elif adaptation.stored_heads == "outer":
+        reason = "adaptation.stored_heads outer: outer.rule interpolate has no gradient to move them"
+        yield Contradiction(reason, ("adaptation.stored_heads", "outer.rule"))
     elif adaptation.steps == 0:
         yield Contradiction("outer.rule interpolate: adaptation.steps 0 leaves nothing to go towards", keys)
 

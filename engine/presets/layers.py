@@ -9,6 +9,7 @@ from engine.errors import RequestError
 from engine.presets.fields import SETTABLE, KeyPath, dotted, problems
 from engine.presets.files import Preset
 from engine.presets.messages import suggestion
+from engine.presets.schema import ImageTask, SineTask
 from engine.presets.source import read_text
 
 
@@ -38,9 +39,10 @@ Tree = dict[str, Any]
 def preset_layers(preset: Preset, task: Preset, budget: str) -> tuple[list[Layer], list[Layer]]:
     """A preset's layers for a task: its base and matching `for` entries, and the budgets of each.
 
-    A `for` pattern matches the task preset's name, or its data set's: a task of one's own may have any name.
+    A `for` pattern matches the task preset's name, its data set's, or the name that a shipped preset of its
+    ways and shots would have: a task of one's own may have any name.
     """
-    matched = (task.name, task.content["task"]["dataset"])
+    matched = (task.name, task.content["task"]["dataset"], _standard_name(task.content["task"]))
     name = f"{'task' if preset.kind == 'tasks' else 'algorithm'} {preset.name}"
     entries: list[tuple[str, Mapping[str, Any], KeyPath]] = [(name, preset.content, ())]
     for glob, entry in (preset.content.get("for") or {}).items():
@@ -55,6 +57,14 @@ def preset_layers(preset: Preset, task: Preset, budget: str) -> tuple[list[Layer
             where = _placer(preset, (*at, "budgets", budget))
             budgets.append(Layer(f"budget {budget} of {label}", chosen, where))
     return base, budgets
+
+
+def _standard_name(task: Mapping[str, Any]) -> str:
+    """`omniglot-5way-1shot`, `sine-10shot`: what tasks are called by their data set, ways and shots."""
+    section = SineTask if task["dataset"] == "sine" else ImageTask
+    shape = {name: task.get(name, field.default) for name, field in section.model_fields.items()}
+    ways = "" if section is SineTask else f"-{shape['ways']}way"
+    return f"{task['dataset']}{ways}-{shape['shots']}shot"
 
 
 def _placer(preset: Preset, at: KeyPath) -> Callable[[KeyPath], str]:

@@ -54,7 +54,8 @@ def resolve(
     base, budgets = preset_layers(algorithm_preset, task_preset, budget)
     asked = _asked(comparison_set, row_set, overrides, seed, device)
     tree: Tree = {}
-    for layer in (*task_base, *base, *task_budget, *budgets, *asked):
+    # What an algorithm's file says makes it that algorithm, at every budget of the task too.
+    for layer in (*task_base, *task_budget, *base, *budgets, *asked):
         merge(tree, layer)
     spec = checked_spec(tree, {"origin": _origin(task_preset, algorithm_preset, budget, asked)})
     return Resolved(_anchored(spec), _layers(spec, tree))

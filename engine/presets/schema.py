@@ -17,6 +17,8 @@ Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(allow_inf_nan=False)]
 PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+KEPT_BEST = 5
+"""How many of a training's best checkpoints on validation are kept."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 Range = Annotated[tuple[Rate, Rate], Field(strict=False)]
@@ -312,9 +314,6 @@ class Training(Section):
     keep: Annotated[tuple[Positive, ...], Field(strict=False)] = Field(
         (), description="iterations whose checkpoints are kept besides the best and the last two"
     )
-    keep_best: Positive = Field(
-        1, description="best checkpoints on validation that are kept; `evaluation.ensemble` needs several"
-    )
     validation: Validation = Validation()
 
 
@@ -341,7 +340,7 @@ class Evaluation(Section):
         description="where batch statistics come from: all queries of the task, the support set alone, "
         "the support set and one query at a time, or running ones of training",
     )
-    ensemble: Positive = Field(
+    ensemble: Annotated[int, Field(ge=1, le=KEPT_BEST)] = Field(
         1, description="best checkpoints on validation that predict together, by the mean of their outputs"
     )
     adaptation: PartialAdaptation = PartialAdaptation()

@@ -72,7 +72,9 @@ def _data(spec: Spec) -> dict[str, Any]:
     if spec.training.augment != "none" and spec.outer.rule != "none":
         reads["augment"] = spec.training.augment
     if isinstance(task, SineTask) and task.oracle:
-        reads["oracle"] = True
+        # Without training only how many numbers an input has counts.
+        told = [low < high for low, high in (task.amplitude, task.phase, task.frequency)]
+        reads["oracle"] = True if spec.outer.rule != "none" else sum(told)
     if task.dataset == "glyphs":
         from engine.data.glyphs import VERSION
 

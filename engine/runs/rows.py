@@ -62,8 +62,12 @@ class Resolver:
     def spec(self, task: str, row: Row, statistics: str | None = None) -> Spec:
         """The row's spec for training on that task."""
         texts = [text for text in self.overrides.of(row) if not self._elsewhere(text, task)]
-        if statistics is not None and not self._names_statistics(row):
-            texts = [*texts, f"evaluation.statistics={statistics}"]
+        spec = self._resolved(task, row, texts)
+        if statistics is None or self._names_statistics(row) or spec.evaluation.statistics == "running":
+            return spec
+        return self._resolved(task, row, [*texts, f"evaluation.statistics={statistics}"])
+
+    def _resolved(self, task: str, row: Row, texts: Sequence[str]) -> Spec:
         return resolve(
             task,
             row.algorithm,
@@ -98,9 +102,15 @@ class Resolver:
         """The one source of batch statistics for the rows tested on a task; None where they agree.
 
         The rows' own where those agree (the baseline follows), else all queries of the task, which is said.
+        Rows that keep running statistics to be tested by are what they are by them: they go on, said too.
         """
         free = [row for row in rows if not self._names_statistics(row)]
         used = {row.label: self.spec(task, row).evaluation.statistics for row in free}
+        running = [label for label, name in used.items() if name == "running"]
+        if running and len(running) < len(used):
+            labels = ", ".join(running)
+            notes.append(f"batch statistics in testing on {stem(task)}: training's running ones for {labels}")
+            used = {label: name for label, name in used.items() if name != "running"}
         if len(set(used.values())) <= 1:
             return None
         others = {name for label, name in used.items() if label != self.comparison.baseline}

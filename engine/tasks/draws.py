@@ -16,6 +16,10 @@ _FIRST = 0xBF58476D1CE4E5B9
 _SECOND = 0x94D049BB133111EB
 
 
+Stream = tuple[str | int, ...]
+"""What a stream of draws goes by besides its purpose: a part of the data and a seed."""
+
+
 def _signed(value: int) -> int:
     """The same 64 bits as a signed number, as torch holds them."""
     value &= (1 << 64) - 1

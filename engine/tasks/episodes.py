@@ -46,12 +46,13 @@ class TaskDistribution(Protocol):
 
     `kind` is `classes` (labels within an episode) or `values` (regression); `input_shape` one example's
     shape; `outputs` the number of outputs of a task's head in a part; `joint_outputs` that of a head for
-    joint training.
+    joint training; `seeds` what each part's tasks are drawn by: the run's seed, or `evaluation.seed`.
     """
 
     kind: Literal["classes", "values"]
     input_shape: tuple[int, ...]
     joint_outputs: int
+    seeds: dict[Part, int]
 
     def outputs(self, part: Part) -> int: ...
 

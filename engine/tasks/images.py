@@ -57,7 +57,7 @@ class ImageEpisodes:
         self.packed = packed
         self.rotations, self.shapes, self.tasks = rotations, shapes, tasks
         self.device, self.dtype, self.augment = device, dtype, augment
-        self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
+        self.seeds: dict[Part, int] = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
         self.tables = {
             part: ClassTable(
                 torch.as_tensor(p.offsets, device=device), torch.as_tensor(p.counts, device=device)
@@ -78,7 +78,7 @@ class ImageEpisodes:
         """N, K and queries a class of a part's episodes."""
         return self.shapes[part]
 
-    def _key(self, part: str, purpose: str) -> int:
+    def _key(self, part: Part, purpose: str) -> int:
         return stream_key("images", self.seeds[part], part, purpose)
 
     def episodes(self, part: Part, index: Tensor) -> Episodes:
@@ -114,7 +114,7 @@ class ImageEpisodes:
         order = order.masked_fill(beyond, torch.iinfo(torch.int64).min)
         return table.offsets[classes].unsqueeze(-1) + _largest(order, count)
 
-    def _warps(self, part: str, purpose: str, index: Tensor, places: tuple[int, ...]) -> Tensor | None:
+    def _warps(self, part: Part, purpose: str, index: Tensor, places: tuple[int, ...]) -> Tensor | None:
         """What each training image `[T, *places]` is warped by; none where none is."""
         if self.augment == "none" or part != "train":
             return None

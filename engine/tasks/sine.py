@@ -46,7 +46,7 @@ class Sine:
         dtype: torch.dtype,
     ) -> None:
         self.task, self.tasks, self.device, self.dtype = task, tasks, device, dtype
-        self.seeds = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
+        self.seeds: dict[Part, int] = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
         tested = tested_shape(task)
         self.shapes = {"train": training, "validation": tested, "test": tested}
         self.sign = -1.0 if task.shift == "minus" else 1.0
@@ -61,7 +61,7 @@ class Sine:
         """Points of an episode; its `ways` is 1."""
         return self.shapes[part]
 
-    def _key(self, part: str, purpose: str) -> int:
+    def _key(self, part: Part, purpose: str) -> int:
         return stream_key("sine", self.seeds[part], part, purpose)
 
     def _identity(self, index: Tensor) -> Tensor:
