@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.runs.files import from_json, plain, read_small, to_json, write_whole
 from engine.runs.locks import lock_within, probe
 from engine.runs.processes import spawn
 from engine.runs.results import (
+    has_request,
     pending_requests,
     read_evaluations,
     read_result,
@@ -137,25 +139,49 @@ def hardest(result: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(sorted(range(len(heights)), key=heights.__getitem__))
 
 
+@dataclass
+class _Wanted:
+    """How many in this process wait for one question's answer, and whether any of them has asked it."""
+
+    by: int = 0
+    asked: bool = False
+
+
+_wanted: dict[tuple[Path, str], _Wanted] = {}
+_wanted_lock = threading.Lock()
+
+
 class Asking:
-    """One question under way. `look` reads and writes files: never on the event loop."""
+    """One question under way, until `withdraw`. `look` reads and writes files: never on the event loop.
+
+    The same question may be asked several times at once, in this process and by others: they share a file.
+    """
 
     def __init__(self, asked: Question, data_dir: Path) -> None:
         self.question, self.data_dir = asked, data_dir
         self.begun, self.starts = False, 0
+        self._key = (asked.run.path, asked.id)
+        with _wanted_lock:
+            self._shared = _wanted.setdefault(self._key, _Wanted())
+            self._shared.by += 1
 
     def look(self) -> Seen:
         """The answer where it is there; else the question is asked, and a worker started where none is."""
         run, name = self.question.run, self.question.id
+        # Before the answer is looked for: an answer is written before its request is taken away.
+        there = has_request(run, name)
         answer = read_result(run, name)
         if answer is not None and answer.get("kind") == KIND:
             return Seen(answer)
         if not self.begun:
             _beside(run, name, "error").unlink(missing_ok=True)
+        else:
+            with contextlib.suppress(OSError):
+                return Seen(error=plain(_beside(run, name, "error").read_text(errors="replace")).strip())
+        if not (self.begun and there):
+            # Also when somebody else who had asked it has taken it back.
+            self._shared.asked = self.begun = True
             write_request(run, name, self.question.content)
-            self.begun = True
-        with contextlib.suppress(OSError):
-            return Seen(error=plain(_beside(run, name, "error").read_text(errors="replace")).strip())
         if not attended(run.path.parent):
             if self.starts >= STARTS:
                 withdraw_request(run, name)
@@ -165,8 +191,14 @@ class Asking:
         return Seen(phase=_phase(run, name))
 
     def withdraw(self) -> None:
-        """Takes the question back: nobody looks for the answer any more."""
-        withdraw_request(self.question.run, self.question.id)
+        """Nobody looks for this answer any more; the last in this process who wanted it takes it back."""
+        with _wanted_lock:
+            shared, self._shared = self._shared, _Wanted(1)
+            shared.by -= 1
+            if shared.by == 0 and _wanted.get(self._key) is shared:
+                del _wanted[self._key]
+                if shared.asked:
+                    withdraw_request(self.question.run, self.question.id)
 
 
 def _phase(run: Run, name: str) -> str:

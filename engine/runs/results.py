@@ -137,6 +137,11 @@ def pending_requests(run: Run) -> dict[str, dict[str, Any]]:
     return _read_all(run.requests)
 
 
+def has_request(run: Run, request_id: str) -> bool:
+    """Whether something is asked under that name and not answered yet."""
+    return _file(run.requests, request_id).exists()
+
+
 def withdraw_request(run: Run, request_id: str) -> None:
     """Take a request away, answered or not."""
     with contextlib.suppress(OSError):

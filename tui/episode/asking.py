@@ -41,26 +41,36 @@ def ask(
     # Here and not above: these reach the schema, which the first paint does not need.
     from engine.runs import episodes
 
-    open_questions = []
-    for run in runs:
-        try:
-            question = episodes.question(run, number, data_dir)
-            open_questions.append((episodes.Asking(question, data_dir), question))
-        except (RequestError, OSError) as fault:
-            tell(Told(run.id, number, error=str(fault)))
+    open_questions: list[tuple[episodes.Asking, episodes.Question]] = []
+    try:
+        for run in runs:
+            try:
+                question = episodes.question(run, number, data_dir)
+                open_questions.append((episodes.Asking(question, data_dir), question))
+            except (RequestError, OSError) as fault:
+                tell(Told(run.id, number, error=str(fault)))
+        _follow(open_questions, tell, ended)
+    finally:
+        for asking, _ in open_questions:
+            asking.withdraw()
+
+
+def _follow(
+    questions: "list[tuple[Asking, Question]]", tell: Callable[[Told], object], ended: Callable[[], bool]
+) -> None:
+    """Looks at the questions until all are answered or `ended()`; the answered ones are taken off."""
     said: dict[str, str] = {}
-    while open_questions and not ended():
-        for entry in list(open_questions):
+    while questions and not ended():
+        for entry in list(questions):
             told = _look(*entry)
             if told.phase != said.get(told.run_id) or not told.phase:
                 said[told.run_id] = told.phase
                 tell(told)
             if not told.phase:
-                open_questions.remove(entry)
-        if open_questions:
+                entry[0].withdraw()
+                questions.remove(entry)
+        if questions:
             time.sleep(LOOK_SECONDS)
-    for asking, _ in open_questions:
-        asking.withdraw()
 
 
 def _look(asking: "Asking", question: "Question") -> Told:
