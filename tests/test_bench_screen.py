@@ -126,6 +126,7 @@ def history(iterations: int = 5, steps: int = 1) -> History:
         support_loss=np.tile(inner, (iterations, 1)),
         norms=np.tile(np.arange(1.0, steps + 1), (iterations, 1)),
         validation_step=at,
+        validation_time=at,
         validation_steps=tuple(range(steps + 1)),
         validation=np.column_stack([np.full(iterations, 0.2), *[np.linspace(0.5, 0.9, iterations)] * steps]),
         validation_ci95=np.full((iterations, steps + 1), 0.01),

@@ -1,6 +1,7 @@
 """Watching costs little: the fan moves seldom, and a text of the same shape lays nothing out anew."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.widgets import Static
 
-from engine.runs import summarise
+from engine.runs import Summary, summarise
 from engine.runs.columns import History
 from tui.bench.inner import FAN, fan_rows
 from tui.bench.live import Curves, Panel
+from tui.bench.run_facts import run_facts
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
 
@@ -115,3 +117,29 @@ def test_curves_stand_against_iterations_or_minutes_of_training(tmp_path: Path) 
             assert drawn() == [[40, 100], [20, 40, 60, 80, 100]]
 
     asyncio.run(go())
+
+
+def test_time_of_training_leaves_out_pauses_and_believes_the_worker(tmp_path: Path) -> None:
+    at = np.array([0.0, 20.0, 40.0, 86_400.0])
+    history = History(train_step=np.arange(1.0, 5), train_time=1.7e9 + at, outer_loss=np.ones(4))
+    stopped = summarise(make_run(tmp_path, seed=1, state="stopped", step=4))
+    assert "trained for 1 min 00 s\n" in run_facts(Snapshot(), stopped, history).plain
+    counted = summarise(make_run(tmp_path, seed=2, state="stopped", step=4, seconds=214.0))
+    assert "trained for 3 min 34 s\n" in run_facts(Snapshot(), counted, history).plain
+
+
+def test_a_queued_run_waits_for_those_of_its_machine_and_device(tmp_path: Path) -> None:
+    def queued(seed: int, state: str = "queued", **status: str) -> Summary:
+        run = summarise(make_run(tmp_path, seed=seed))
+        return replace(run, status=replace(run.status, **({"state": state, "device": "cpu"} | status)))
+
+    one, elsewhere, other, two = (
+        queued(1, "running"),
+        queued(2, host="far"),
+        queued(3, device="cuda:0"),
+        queued(4),
+    )
+    snapshot = Snapshot(1.0, (two, other, elsewhere, one))
+    assert [snapshot.ahead_of(run) for run in snapshot.runs] == [1, 0, 0, 0]
+    assert "queued behind 1" in run_facts(snapshot, two, None).plain
+    assert "queued, next" in run_facts(snapshot, other, None).plain

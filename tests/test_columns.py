@@ -2,7 +2,9 @@
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -64,6 +66,60 @@ def same(one: History, other: History) -> bool:
         else:
             assert value == getattr(other, name), name
     return True
+
+
+def plain_clock(records: list[tuple[float, bool, float]]) -> list[float]:
+    """Seconds of training at each (step, whether a validation, time), written down as a loop."""
+    times, last = [], next((time for *_, time in records if np.isfinite(time)), 0.0)
+    for *_, time in records:
+        last = time if np.isfinite(time) else last
+        times.append(last)
+    distances = [max(0.0, after - before) for before, after in pairwise(times)]
+    usual = median([each for each in distances if each > 0] or [0.0])
+    clock, found = 0.0, [0.0]
+    for distance in distances:
+        clock += usual if distance > max(60.0, 20 * usual) else distance
+        found.append(clock)
+    return found
+
+
+MOMENT = st.one_of(st.floats(0, 500), st.sampled_from([float("nan"), 86_400.0, 1e9]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(MOMENT, max_size=30), st.dictionaries(st.integers(1, 40), MOMENT, max_size=10), st.booleans()
+)
+def test_the_clock_is_that_of_a_plain_loop(
+    trained: list[float], validated: dict[int, float], in_order: bool
+) -> None:
+    steps, at = list(range(1, len(trained) + 1)), sorted(validated)
+    records = [(float(step), False, time) for step, time in zip(steps, trained, strict=True)]
+    records = sorted([*records, *((float(step), True, validated[step]) for step in at)], key=lambda r: r[:2])
+    if in_order:  # a clock that goes on, pauses in it
+        total = np.nancumsum([time for *_, time in records])
+        records = [(step, kind, float(time)) for (step, kind, _), time in zip(records, total, strict=True)]
+    history = History(
+        train_step=np.array([step for step, validation, _ in records if not validation]),
+        train_time=np.array([time for _, validation, time in records if not validation]),
+        validation_step=np.array([step for step, validation, _ in records if validation]),
+        validation_time=np.array([time for _, validation, time in records if validation]),
+    )
+    expected = plain_clock(records) if records else []
+    for kind, found in ((False, history.train_at), (True, history.validation_at)):
+        wanted = [each for each, record in zip(expected, records, strict=True) if record[1] == kind]
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-6)
+    assert history.seconds == pytest.approx(max(expected, default=0.0), abs=1e-6)
+
+
+def test_pauses_are_no_training_time() -> None:
+    at, steps = np.array([0.0, 10, 20, 30, 5030, 5040, 5050]), np.arange(1.0, 8)
+    trained, validated = (steps[:-1], at[:-1]), (steps[-1:], at[-1:])
+    history = History(
+        **dict(zip(("train_step", "train_time"), trained, strict=True)),
+        **dict(zip(("validation_step", "validation_time"), validated, strict=True)),
+    )
+    assert history.train_at.tolist() == [0, 10, 20, 30, 40, 50] and history.validation_at.tolist() == [60]
 
 
 def test_each_kind_becomes_its_columns(run: Run) -> None:

@@ -21,10 +21,17 @@ from engine.statistics import mean_over_episodes
 from tui.app import Workbench
 from tui.compare.answer import answer
 from tui.compare.asking import wanted_tests
-from tui.compare.curves import runs_of, step_series, training_seconds, validation_series
+from tui.compare.cells import label_cell
+from tui.compare.curves import runs_of, step_series, validation_series
 from tui.compare.export import ExportScreen, write_new
 from tui.compare.histogram import Histogram, binned, histogram_lines, shares, shares_text
-from tui.compare.remarks import against_published, episodes_needed, more_episodes, seeds_needed
+from tui.compare.remarks import (
+    against_published,
+    episodes_needed,
+    more_episodes,
+    seeds_needed,
+    what_would_decide,
+)
 from tui.compare.view import View, next_baseline, view_of
 from tui.compare.widgets import Notes, ResultTable
 from tui.compare.words import why_no_difference
@@ -162,11 +169,6 @@ def test_equal_episodes_have_the_bin_round_zero():
     assert counts[middle] == 30 and edges[middle] == pytest.approx(-edges[middle + 1])
 
 
-def test_pauses_are_no_training_time():
-    times = np.array([0.0, 10, 20, 30, 5030, 5040, 5050])
-    assert training_seconds(times, np.array([20.0, 5050])) == pytest.approx([20, 60])
-
-
 # Views and curves
 
 
@@ -190,13 +192,19 @@ def test_many_steps_are_drawn_on_a_log_axis(tmp_path):
 def test_two_rows_of_one_algorithm_are_told_apart(tmp_path):
     run_with_result(tmp_path, "maml", 0.9)
     run_with_result(tmp_path, "maml", 0.8, settings=["adaptation.learning_rate=0.1"])
-    assert [one.dashed for one in step_series(view(tmp_path))[0]] == [False, True]
+    run_with_result(tmp_path, "maml", 0.7, settings=["adaptation.learning_rate=0.2"])
+    made = view(tmp_path)
+    series, _ = step_series(made)
+    assert len({(one.colour, one.shape) for one in series}) == 3
+    cells = [label_cell(row, made.marks[row["label"]]) for row in made.rows]
+    assert [one.shape for one in series] == [cell.plain[0] for cell in cells]
 
 
 def test_validation_against_time_and_tasks(runs):
     made = view(runs)
     run_id = made.row("maml")["runs"][0]
     history = History(
+        train_step=np.array([50.0, 100, 200]),
         train_time=np.array([100.0, 160, 220]),
         validation_step=np.array([100.0, 200]),
         validation_time=np.array([160.0, 220]),
@@ -218,6 +226,7 @@ def test_curves_of_several_seeds_are_their_mean_with_its_interval_over_seeds(tmp
     made = view(tmp_path)
     histories = {
         made_runs[seed].id: History(
+            train_step=np.array([50.0, 100, 200]),
             train_time=np.array([0.0, 60, 120]) * (1 + seed),
             validation_step=np.array([100.0, 200, 300][: 2 + (seed == 2)]),
             validation_time=np.array([60.0, 120, 120][: 2 + (seed == 2)]) * (1 + seed),
@@ -308,6 +317,10 @@ def test_more_episodes_are_what_would_decide_else_twice_as_many(tmp_path):
     asked = more_episodes(made, row)
     assert asked is not None and needed is not None and asked >= min(needed, 20_000)
     assert more_episodes(made, made.row("pretrain")) == 400
+    # Of 200 episodes with twice the half-width four times as many would decide; with 30 times, 180,000.
+    for half_width, said in ((1.0, "; about 800 would [e]"), (15.0, "; about 180,000 would ([e] asks for")):
+        undecided = {**row, "vs_baseline": {"mean": 0.5, "ci95": half_width, "over": "episodes"}}
+        assert what_would_decide(made, undecided).startswith(said)
 
 
 # The screen

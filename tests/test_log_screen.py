@@ -13,7 +13,7 @@ from textual.widgets import Input
 
 from engine.runs import EventWriter, Run
 from engine.runs.columns import HistoryReader
-from tui.runs.playback import playback_of
+from tui.runs.playback import Playback
 from tui.runs.tail import EventTail, LogTail
 from tui.screens.log import LogScreen
 from tui.screens.replay import ReplayScreen
@@ -194,9 +194,9 @@ def test_a_run_that_printed_nothing_shows_its_events(tmp_path: Path) -> None:
 def test_the_clock_of_a_replay_leaves_out_pauses(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     write_events(run, pause=3600.0)
-    playback = playback_of(HistoryReader(run).read(10.0))
+    playback = Playback(HistoryReader(run).read(10.0))
     assert playback.length == pytest.approx(99.0, abs=2.0)
-    assert np.all(np.diff(playback.train_at) >= 0) and playback.trained(-1.0) == 0
+    assert np.all(np.diff(playback.history.train_at) >= 0) and playback.trained(-1.0) == 0
     assert playback.iteration(playback.length) == 100
     loss, before, after = playback.values(playback.length)
     assert (loss, before, after) == (pytest.approx(0.02), pytest.approx(0.2), pytest.approx(1.0))

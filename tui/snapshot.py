@@ -55,6 +55,14 @@ class Snapshot:
         """Runs that are queued, starting or running, in the order in which they will be served."""
         return tuple(reversed([summary for summary in self.runs if summary.status.alive]))
 
+    def ahead_of(self, run: "Summary") -> int:
+        """How many runs are served before a queued one: those under way before it that want its device."""
+        if run.state != "queued":
+            return 0
+        place = (run.status.host, run.status.device)
+        same = [each.id for each in self.under_way() if (each.status.host, each.status.device) == place]
+        return same.index(run.id) if run.id in same else 0
+
 
 def speed_of(status: "Status") -> float | None:
     """Iterations a second as last heard; None before there is a figure or when the run is over."""

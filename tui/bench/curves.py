@@ -1,19 +1,17 @@
 """The two charts of the bench: validation after adaptation of several runs, the outer loss of one."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.runs import Summary
 from engine.runs.columns import History
-from tui.bench.shown import row_names
+from tui.bench.shown import row_marks, row_names
 from tui.charts.series import Series
-from tui.marks import mark_of
+from tui.marks import Mark
 from tui.numbers import interval
 from tui.output import plain
-from tui.runs.playback import Playback, playback_of
 from tui.snapshot import Snapshot, state_word
 
 Column = NDArray[np.float64]
@@ -24,7 +22,7 @@ def validation_curves(
 ) -> tuple[list[Series], str]:
     """Each run's metric after adaptation with its 95 % band, against iterations or minutes of training; and a
     note on the runs that have none yet."""
-    names, curves, waiting = row_names(runs), [], []
+    names, marks, curves, waiting = row_names(runs), row_marks(runs), [], []
     for summary in runs:
         history = snapshot.histories.get(summary.id)
         label = plain(names[summary.id])
@@ -32,13 +30,13 @@ def validation_curves(
             waiting.append(f"{label} {plain(state_word(summary.status))}")
             continue
         value, width = after(history)
-        mark = mark_of(summary.algorithm)
+        mark = marks[summary.id]
         scale = 100.0 if summary.metric == "accuracy" else 1.0
         last = {"mean": _finite(value[-1] * scale), "ci95": _finite(width[-1] * scale)}
         curves.append(
             Series(
                 f"{label} {interval(last, summary.metric)}",
-                clock(history).validation_at / 60 if by_time else history.validation_step,
+                history.validation_at / 60 if by_time else history.validation_step,
                 value,
                 mark.colour,
                 mark.shape,
@@ -65,16 +63,9 @@ def _finite(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-@lru_cache(maxsize=16)
-def clock(history: History) -> Playback:
-    """When each record was made, in seconds of training: pauses are left out."""
-    return playback_of(history)
-
-
-def loss_curves(history: History, summary: Summary, by_time: bool = False) -> list[Series]:
+def loss_curves(history: History, mark: Mark, by_time: bool = False) -> list[Series]:
     """One run's outer loss in training, as recorded, against iterations or minutes of training."""
     if not history.train_step.size:
         return []
-    mark = mark_of(summary.algorithm)
-    x = clock(history).train_at / 60 if by_time else history.train_step
+    x = history.train_at / 60 if by_time else history.train_step
     return [Series("training", x, history.outer_loss, mark.colour, mark.shape)]

@@ -17,7 +17,7 @@ from tui.bench.inner import fan, meta_gain, norm_bars
 from tui.bench.layers import has_layers, layer_curves, move_rows, rate_rows
 from tui.bench.progress_lines import session_lines
 from tui.bench.run_facts import run_facts
-from tui.bench.shown import row_names
+from tui.bench.shown import row_marks, row_names
 from tui.bench.waves import fit_curves
 from tui.charts.series import Series
 from tui.keys import Key, place
@@ -167,7 +167,7 @@ class Curves(Vertical):
             waves.show(preview.curves, preview.title)
         elif history is not None and looked_at is not None:
             name = plain(row_names(runs).get(looked_at.id, looked_at.algorithm))
-            mark = mark_of(looked_at.algorithm)
+            mark = row_marks(runs).get(looked_at.id) or mark_of(looked_at.algorithm)
             fit = fit_curves(history.fit, mark.colour, mark.shape) if history.fit else []
             if fit:
                 shown = waves
@@ -176,7 +176,7 @@ class Curves(Vertical):
                 steps = float(looked_at.status.steps)
                 note = f"{name}, read to {history.progress:.0%}" if _is_partial(history) else name
                 whole = (0.0, steps) if steps and not self.by_time else None
-                loss.show(loss_curves(history, looked_at, self.by_time), note, whole=whole)
+                loss.show(loss_curves(history, mark, self.by_time), note, whole=whole)
         else:
             loss.show([])
         loss.display, waves.display = shown is loss, shown is waves
@@ -299,7 +299,7 @@ class Inner(VerticalScroll):
         if looked_at is None:
             return Text("no run yet")
         text = Text(f"reading its events: {history.progress:.0%}\n" if _is_partial(history) else "")
-        text.append_text(run_facts(snapshot, looked_at, history))
+        text.append_text(run_facts(snapshot, looked_at, history, row_marks(runs).get(looked_at.id)))
         if len(runs) > 1:
             place = [summary.id for summary in runs].index(looked_at.id) + 1
             text.append(f"\nrun {place} of {len(runs)}; o shows the next", style="dim")

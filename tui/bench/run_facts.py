@@ -2,18 +2,22 @@
 
 from rich.text import Text
 
-from engine.runs import Summary
+from engine.runs import Status, Summary
 from engine.runs.columns import History
-from tui.marks import mark_of
+from tui.marks import Mark, mark_of
 from tui.numbers import count, duration, size, speed
 from tui.output import plain
 from tui.snapshot import Snapshot, seconds_left, speed_of, state_word
 from tui.views import named_value
 
+LONGEST = 1e15
 
-def run_facts(snapshot: Snapshot, summary: Summary, history: History | None) -> Text:
-    """The lines of the panel `This run`."""
-    status, mark = summary.status, mark_of(summary.algorithm)
+
+def run_facts(
+    snapshot: Snapshot, summary: Summary, history: History | None, mark: Mark | None = None
+) -> Text:
+    """The lines of the panel `This run`; `mark`: as it looks among the runs shown."""
+    status, mark = summary.status, mark or mark_of(summary.algorithm)
     text = Text()
     text.append(f"{mark.shape} {plain(summary.algorithm)}", style=mark.colour)
     text.append(f", seed {summary.seed}\n" if summary.seed is not None else "\n")
@@ -23,9 +27,9 @@ def run_facts(snapshot: Snapshot, summary: Summary, history: History | None) -> 
     left = seconds_left(status)
     if left is not None:
         text.append(f"{duration(left)} left\n", style="bold")
-    if not status.alive and history is not None and history.train_time.size > 1:
-        trained = float(history.train_time[-1] - history.train_time[0])
-        text.append(f"trained for about {duration(trained)}\n")
+    trained = _trained(status, history)
+    if not status.alive and trained > 0:
+        text.append(f"trained for {duration(trained)}\n")
     memory = status.more.get("memory_bytes") or (history.memory_bytes if history else None)
     pace = [speed(speed_of(status)), size(memory) if isinstance(memory, int | float) else ""]
     if any(pace):
@@ -39,14 +43,21 @@ def run_facts(snapshot: Snapshot, summary: Summary, history: History | None) -> 
     return text
 
 
+def _trained(status: Status, history: History | None) -> float:
+    """Seconds of training, without pauses: as the worker counted them, else by the records; 0: not known."""
+    counted = status.more.get("seconds")
+    if isinstance(counted, int | float) and 0 < counted < LONGEST:
+        return float(counted)
+    return history.seconds if history is not None else 0.0
+
+
 def _doing(snapshot: Snapshot, summary: Summary) -> str:
     status = summary.status
     asked = snapshot.asked.get(summary.id, frozenset())
     if asked:
         return f"{status.state}, asked to {' and '.join(sorted(asked))}"
     if status.state == "queued":
-        ids = [other.id for other in snapshot.under_way()]
-        before = ids.index(summary.id) if summary.id in ids else 0
+        before = snapshot.ahead_of(summary)
         return f"queued behind {before}" if before else "queued, next"
     word = state_word(status)
     if status.state == "starting" and word != "starting":

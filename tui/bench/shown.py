@@ -4,6 +4,7 @@ run with the newest of every other algorithm on its task."""
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tui.marks import Mark, marks_of
 from tui.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -58,6 +59,12 @@ def looked_at(runs: "Sequence[Summary]", chosen: str | None, in_focus: str | Non
             if summary.state in states:
                 return summary
     return max(runs, key=lambda summary: summary.status.updated or 0.0, default=None)
+
+
+def row_marks(runs: "Sequence[Summary]") -> dict[str, Mark]:
+    """How each run looks among these, by id: two of one algorithm are told apart by their shapes."""
+    marks = marks_of([run.algorithm for run in runs])
+    return {run.id: mark for run, mark in zip(runs, marks, strict=True)}
 
 
 def row_names(runs: "Sequence[Summary]") -> dict[str, str]:

@@ -8,7 +8,7 @@ from engine.runs.reports import verdict
 from tui.compare.remarks import against_published, published_note, undecided_note
 from tui.compare.view import Row, View
 from tui.contrast import TEXT
-from tui.marks import ink, mark_of
+from tui.marks import Mark, ink
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
 from tui.tables import Footnotes, short_error
@@ -23,9 +23,8 @@ def headings(view: View) -> list[str]:
     return ["", *(plain(against) if name == "against" else name for name in COLUMNS)]
 
 
-def label_cell(row: Row) -> Text:
-    """The algorithm's mark and the row's label."""
-    mark = mark_of(row["algorithm"])
+def label_cell(row: Row, mark: Mark) -> Text:
+    """The row's mark and label."""
     return Text.assemble((mark.shape, mark.colour), " ", plain(row["label"]))
 
 
@@ -38,7 +37,7 @@ def _line(view: View, row: Row, notes: Footnotes) -> list[Text]:
     metric = view.table["metric"]
     seeds: Sequence[int] = row["seeds"]
     return [
-        label_cell(row),
+        label_cell(row, view.marks[row["label"]]),
         Text(interval(row["before"], metric)),
         Text(_after(row, metric)),
         _against(view, row, notes),

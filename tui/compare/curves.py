@@ -1,7 +1,6 @@
 """The curves under the table: the metric against inner steps, or validation against time or tasks seen."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +10,7 @@ from engine.runs.columns import History
 from engine.statistics import mean_over_seeds
 from tui.charts.series import Series
 from tui.compare.view import Row, View
-from tui.marks import mark_of
+from tui.marks import Mark
 from tui.output import plain
 
 Axis = Literal["steps", "time", "tasks"]
@@ -31,15 +30,15 @@ def step_series(view: View) -> tuple[list[Series], str]:
     longest = max((entry["step"] for row in rows for entry in row["steps"]), default=0)
     log = longest > LINEAR_STEPS
     label = "log10(1 + steps)" if log else X_LABELS["steps"]
-    return _told_apart([(row, _steps(row, scale, log)) for row in rows]), label
+    return [_steps(row, view.marks[row["label"]], scale, log) for row in rows], label
 
 
-def _steps(row: Row, scale: float, log: bool) -> Series:
+def _steps(row: Row, mark: Mark, scale: float, log: bool) -> Series:
     entries = row["steps"]
     steps = np.array([entry["step"] for entry in entries], dtype=np.float64)
     mean = _floats([entry["mean"] for entry in entries]) * scale
     half_width = _floats([entry["ci95"] for entry in entries]) * scale
-    return _series(row, np.log10(1 + steps) if log else steps, mean, half_width, len(entries) == 1)
+    return _series(row, mark, np.log10(1 + steps) if log else steps, mean, half_width, len(entries) == 1)
 
 
 def validation_series(view: View, histories: Mapping[str, History], axis: Axis) -> list[Series]:
@@ -48,7 +47,7 @@ def validation_series(view: View, histories: Mapping[str, History], axis: Axis) 
     Of several seeds the mean and its 95 % interval over seeds, at the iterations that all have validated and
     at their mean time. Of one seed the interval is over episodes. Accuracy as a fraction.
     """
-    found: list[tuple[Row, Series]] = []
+    found: list[Series] = []
     for row in view.rows:
         seeds = _validated(row, histories)
         if not seeds:
@@ -56,8 +55,8 @@ def validation_series(view: View, histories: Mapping[str, History], axis: Axis) 
         iterations, values, half_width = _over_seeds(seeds)
         x = _mean_minutes(seeds, iterations) if axis == "time" else _thousand_tasks(view, row, iterations)
         if x is not None and iterations.size:
-            found.append((row, _series(row, x, values, half_width, False)))
-    return _told_apart(found)
+            found.append(_series(row, view.marks[row["label"]], x, values, half_width, False))
+    return found
 
 
 def seeds_drawn(view: View, histories: Mapping[str, History]) -> str:
@@ -115,35 +114,8 @@ def _mean_minutes(seeds: Sequence[History], iterations: Column) -> Column | None
     return np.mean(known, axis=0) if len(known) == len(seeds) else None
 
 
-def training_seconds(times: Column, at: Column) -> Column:
-    """Seconds of training at the moments `at [m]`, from the moments of all events `times [n]` (rising).
-
-    What lies between two events far longer than usual is a pause, and counts as one usual interval.
-    """
-    moments = np.sort(np.concatenate([times, at]))
-    between = np.diff(moments)
-    usual = float(np.median(between[between > 0])) if (between > 0).any() else 0.0
-    spent = np.where(between > max(60.0, 20 * usual), usual, between)
-    elapsed = np.concatenate([[0.0], np.cumsum(spent)])
-    return elapsed[np.searchsorted(moments, at)]
-
-
-def _told_apart(found: Sequence[tuple[Row, Series]]) -> list[Series]:
-    """The curves; a second row of an algorithm, which has its colour and shape, is dashed."""
-    seen: set[str] = set()
-    series = []
-    for row, one in found:
-        series.append(replace(one, dashed=one.dashed or row["algorithm"] in seen))
-        seen.add(row["algorithm"])
-    return series
-
-
 def _minutes(history: History) -> Column | None:
-    known = np.isfinite(history.train_time)
-    at = history.validation_time
-    if not np.isfinite(at).all():
-        return None
-    return training_seconds(history.train_time[known], at) / 60
+    return history.validation_at / 60 if np.isfinite(history.validation_time).all() else None
 
 
 def _thousand_tasks(view: View, row: Row, iterations: Column) -> Column | None:
@@ -151,8 +123,9 @@ def _thousand_tasks(view: View, row: Row, iterations: Column) -> Column | None:
     return iterations * each / 1000 if each else None
 
 
-def _series(row: Row, x: Column, y: Column, half_width: Column, point: bool) -> Series:
-    mark = mark_of(row["algorithm"])
+def _series(
+    row: Row, mark: Mark, x: Column, y: Column, half_width: Column, point: bool
+) -> Series:
     band = np.isfinite(half_width).any() and not point
     return Series(
         plain(row["label"]),

@@ -7,7 +7,6 @@ from tui.compare.curves import X_LABELS, Axis, seeds_drawn, step_series, validat
 from tui.compare.histogram import Histogram, shares_text
 from tui.compare.view import Row, View
 from tui.compare.words import why_no_difference
-from tui.marks import mark_of
 from tui.output import plain
 from tui.widgets.chart import Chart
 
@@ -39,4 +38,4 @@ def draw_histogram(histogram: Histogram, view: View, row: Row) -> None:
         return
     said = shares_text(plain(row["label"]), differences, view.table["higher_is_better"])
     unit = "points" if view.table["metric"] == "accuracy" else view.table["metric"]
-    histogram.show(differences, title, said, mark_of(row["algorithm"]).colour, unit)
+    histogram.show(differences, title, said, view.marks[row["label"]].colour, unit)

@@ -63,7 +63,10 @@ def what_would_decide(view: View, row: Row) -> str:
         needed = seeds_needed(difference, paired)
         return f"; about {needed:,} would" if needed and needed > paired else ""
     needed = episodes_needed(difference, view.differences[row["label"]].size)
-    return f"; about {rounded(needed):,} would [e]" if needed else ""
+    if not needed:
+        return ""
+    key = "[e]" if rounded(needed) <= MOST_ASKED else f"([e] asks for {MOST_ASKED:,} at the most)"
+    return f"; about {rounded(needed):,} would {key}"
 
 
 def against_published(row: Row) -> str | None:

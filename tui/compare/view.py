@@ -11,6 +11,7 @@ from engine.runs.listing import Summary
 from engine.runs.standing import Standing
 from engine.runs.standings import Standings
 from tui.compare.asking import obstacle
+from tui.marks import Mark, marks_of
 
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -49,6 +50,13 @@ class View:
         """The label of the row that the others are paired with."""
         label: str | None = self.table["baseline"]
         return label
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """By row label: how the row looks. In the order of the standing, which stays while results come."""
+        rows = self.standing.rows
+        marks = marks_of([row.algorithm for row in rows])
+        return {row.label: mark for row, mark in zip(rows, marks, strict=True)}
 
     def row(self, label: str | None) -> Row | None:
         """The row of that label."""

@@ -50,7 +50,7 @@ class RunPanel(VerticalScroll, can_focus=True):
         self._run, self._snapshot = run, snapshot
         filed = self._filed.get(run.id)
         asked = snapshot.asked.get(run.id, frozenset())
-        said = sentence(run, asked, filed, _ahead(snapshot, run), os.uname().nodename, time.time())
+        said = sentence(run, asked, filed, snapshot.ahead_of(run), os.uname().nodename, time.time())
         told = Text(said, style="bold")
         for name, text in facts(run, filed):
             told.append(f"\n{pad(name, 11)}", style="not bold dim").append(text, style="not bold")
@@ -93,9 +93,3 @@ class RunPanel(VerticalScroll, can_focus=True):
         self._filed[run_id] = filed
         if self._run is not None and self._run.id == run_id and self.is_attached:
             self.show(self._run, self._snapshot)
-
-
-def _ahead(snapshot: Snapshot, run: Summary) -> int:
-    """How many runs are served before this one."""
-    ids = [other.id for other in snapshot.under_way()]
-    return ids.index(run.id) if run.state == "queued" and run.id in ids else 0

@@ -1,4 +1,4 @@
-"""A finished run's history on one clock, so that it can be played back: training time without the pauses."""
+"""A finished run's history played back: what of it was recorded up to a time of training."""
 
 from dataclasses import dataclass
 
@@ -13,23 +13,18 @@ Column = NDArray[np.float64]
 SPEEDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 WISHED_SECONDS = 20.0
 """The speed at first is the least that plays the whole run within this time."""
-GAP_SECONDS = 60.0
-"""Longer than this, and 20 times the usual distance of two records, the run was not training."""
 
 
 @dataclass(frozen=True, eq=False)
 class Playback:
-    """What was recorded and when: elapsed training time in seconds, `[n]` for training records, `[m]` for
-    validations, both rising."""
+    """What was recorded and when: elapsed training time in seconds, pauses left out."""
 
     history: History
-    train_at: Column
-    validation_at: Column
 
     @property
     def length(self) -> float:
         """Seconds of training from the first record to the last."""
-        return float(max(self.train_at[-1:].sum(), self.validation_at[-1:].sum()))
+        return self.history.seconds
 
     def first_speed(self) -> int:
         """How many times faster than it was the run is played at first."""
@@ -38,11 +33,11 @@ class Playback:
 
     def trained(self, head: float) -> int:
         """How many training records lie up to that time."""
-        return int(np.searchsorted(self.train_at, head, side="right"))
+        return int(np.searchsorted(self.history.train_at, head, side="right"))
 
     def validated(self, head: float) -> int:
         """How many validations lie up to that time."""
-        return int(np.searchsorted(self.validation_at, head, side="right"))
+        return int(np.searchsorted(self.history.validation_at, head, side="right"))
 
     def iteration(self, head: float) -> int:
         """The last iteration recorded by then."""
@@ -80,22 +75,6 @@ class Playback:
         loss = self.history.outer_loss[: self.trained(head)][-1:]
         before = _number(row[:1]) if row.size > 1 else None
         return _number(loss), before, _number(row[-1:])
-
-
-def playback_of(history: History) -> Playback:
-    """The history on a clock that stands still while the run was paused, stopped or gone."""
-    times = np.concatenate([history.train_time, history.validation_time])
-    order = np.argsort(times, kind="stable")
-    rising = np.nan_to_num(times[order])
-    if not rising.size:
-        return Playback(history, np.empty(0), np.empty(0))
-    distances = np.clip(np.diff(rising, prepend=rising[0]), 0, None)
-    usual = float(np.median(distances[1:])) if distances.size > 1 else 0.0
-    distances[distances > max(GAP_SECONDS, 20 * usual)] = usual
-    elapsed = np.empty_like(distances)
-    elapsed[order] = np.cumsum(distances)
-    n = history.train_time.size
-    return Playback(history, np.maximum.accumulate(elapsed[:n]), np.maximum.accumulate(elapsed[n:]))
 
 
 def _number(value: Column) -> float | None:

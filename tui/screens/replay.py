@@ -80,7 +80,7 @@ class ReplayScreen(PlaceScreen):
     def _read(self) -> None:
         from engine.runs import summarise
         from engine.runs.columns import HistoryReader
-        from tui.runs.playback import playback_of
+        from tui.runs.playback import Playback
 
         worker, reader = get_current_worker(), HistoryReader(self.run_shown)
         history, before = reader.read(), -1.0
@@ -88,7 +88,7 @@ class ReplayScreen(PlaceScreen):
             before = history.progress
             self.app.call_from_thread(self._say, f"reading what the run recorded: {history.progress:.0%}")
             history = reader.read()
-        self.app.call_from_thread(self._have_read, summarise(self.run_shown), playback_of(history))
+        self.app.call_from_thread(self._have_read, summarise(self.run_shown), Playback(history))
 
     def _have_read(self, summary: Summary, playback: "Playback") -> None:
         if not self.is_attached:
