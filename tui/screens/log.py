@@ -30,6 +30,10 @@ KEYS = (
 )
 
 
+LOOK_EVERY = 1.0
+"""Seconds between looks at the files while the screen is shown."""
+
+
 class LogScreen(PlaceScreen):
     """`log.txt` or the events of one run. Files are read from their end, off the event loop."""
 
@@ -49,7 +53,7 @@ class LogScreen(PlaceScreen):
         self._tails: dict[str, Tail] = {}
         self._log, self._events = LogTail(run), EventTail(run)
         self._bytes = FIRST_BYTES
-        self._reading = False
+        self._reading, self._again = False, False
         self._chosen = False
         self._read_at: tuple[object, ...] | None = None
 
@@ -61,6 +65,12 @@ class LogScreen(PlaceScreen):
     def on_mount(self) -> None:
         self.lines.focus()
         self._read()
+        # A log grows without a change in the run's state, so that no new picture tells of it.
+        self.set_interval(LOOK_EVERY, self._look_again)
+
+    def _look_again(self) -> None:
+        if self.is_current:
+            self._read()
 
     @property
     def lines(self) -> Lines:
@@ -77,20 +87,25 @@ class LogScreen(PlaceScreen):
             self._read()
 
     def _read(self) -> None:
-        """Reads on, one thread at a time."""
+        """Reads on, one thread at a time; what is asked for meanwhile follows."""
+        self._again = self._reading
         if not self._reading:
             self._reading = True
-            self._read_off_loop(self._log, self._events)
+            self._read_off_loop(self._log, self._events, self._tails)
 
     @work(thread=True, group="read")
-    def _read_off_loop(self, log: LogTail, events: EventTail) -> None:
+    def _read_off_loop(self, log: LogTail, events: EventTail, before: dict[str, Tail]) -> None:
         tails = {"log": log.read(), "events": events.read()}
-        self.app.call_from_thread(self._have_read, tails)
+        self.app.call_from_thread(self._have_read, before if tails == before else tails)
 
     def _have_read(self, tails: dict[str, Tail]) -> None:
         self._reading = False
         if not self.is_attached:
             return
+        if self._again:
+            self._read()
+        if tails is self._tails:
+            return  # nothing was written since
         self._tails = tails
         if not self._chosen and not tails["log"].lines:
             self.showing = "events"  # a run that went well prints nothing

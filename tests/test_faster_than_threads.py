@@ -1,0 +1,58 @@
+"""Keys that come faster than the threads that carry them out: nothing is lost, and all goes in order."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from fake_runs import make_run
+from runs_app import RunsApp, in_app, shown, until
+from textual.pilot import Pilot
+
+from tui.runs.tail import LogTail, Tail
+from tui.screens.log import LogScreen
+
+
+def test_reading_earlier_while_the_log_is_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, state="finished")
+    run.log_path.write_text("".join(f"line {index}\n" for index in range(2000)))
+    held, hold = threading.Event(), threading.Event()
+    read = LogTail.read
+
+    def slowly(tail: LogTail) -> Tail:
+        if hold.is_set():
+            held.set()
+            hold.clear()
+            released.wait(10)
+        return read(tail)
+
+    released = threading.Event()
+    monkeypatch.setattr(LogTail, "read", slowly)
+    monkeypatch.setattr("tui.screens.log.FIRST_BYTES", 4096)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        screen = LogScreen(run)
+        screen._log = LogTail(run, 4096)
+        await app.push_screen(screen)
+        await until(pilot, lambda: len(screen.lines.lines) > 1)
+        few = len(screen.lines.lines)
+        hold.set()
+        screen._read()
+        await until(pilot, held.is_set)
+        await pilot.press("b")
+        released.set()
+        await until(pilot, lambda: len(screen.lines.lines) > few + 300, 3.0)
+
+    in_app(tmp_path, act)
+
+
+def test_a_log_that_grows_is_followed_without_a_change_of_the_run(tmp_path: Path) -> None:
+    run = make_run(tmp_path, state="finished")
+    run.log_path.write_text("one\n")
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        app.push_screen(LogScreen(run))
+        await until(pilot, lambda: "one" in shown(app))
+        run.log_path.write_text("one\ntwo\n")
+        await until(pilot, lambda: "two" in shown(app), 4.0)
+
+    in_app(tmp_path, act)
