@@ -328,3 +328,21 @@ def test_the_chart_that_has_the_focus_is_the_one_that_is_marked() -> None:
                 assert marked == [focused.title]
 
     asyncio.run(run())
+
+
+def test_curves_taken_away_while_it_is_out_of_sight_are_not_drawn_when_it_is_seen_again() -> None:
+    async def steps(pilot: Pilot[None], chart: Chart) -> None:
+        chart.show([curve(), curve(name="anil", colour="#ffaf00")])
+        assert "anil" in screen(chart)[0]
+        chart.display = False
+        await pilot.pause()
+        chart.show([curve(name="boil")])
+        chart.display = True
+        # As soon as it has room it may be drawn, whatever it has heard of that.
+        while not chart.size.width:
+            await asyncio.sleep(0)
+        assert not any("anil" in row for row in screen(chart))
+        await pilot.pause()
+        assert "boil" in screen(chart)[0]
+
+    check(steps)

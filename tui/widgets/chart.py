@@ -122,6 +122,9 @@ class Chart(Widget, can_focus=True):
         """Draws and asks Textual to refresh those cells only that changed; everything if `anew`."""
         width, height = self.size
         if not width or not height:
+            # What was drawn is of curves that may be no more, should there be room before the next drawing.
+            self._grid, self._head, self._head_cells = Grid.blank(0, 0), Strip([], 0), []
+            self._strips.clear()
             return
         look = Look(
             self.unit,
