@@ -8,6 +8,8 @@ from fake_runs import make_run
 from runs_app import RunsApp, in_app, shown, until
 from textual.pilot import Pilot
 
+from engine.runs import Run, list_runs, remove, undo_remove
+from tui.runs import requests
 from tui.runs.tail import LogTail, Tail
 from tui.screens.log import LogScreen
 
@@ -54,5 +56,34 @@ def test_a_log_that_grows_is_followed_without_a_change_of_the_run(tmp_path: Path
         await until(pilot, lambda: "one" in shown(app))
         run.log_path.write_text("one\ntwo\n")
         await until(pilot, lambda: "two" in shown(app), 4.0)
+
+    in_app(tmp_path, act)
+
+
+def test_undo_before_the_removal_is_done_puts_back_what_it_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, newer = (make_run(tmp_path, seed=seed, state="finished") for seed in range(2))
+    remove(older)
+    put_back = threading.Event()
+
+    def slowly(run: Run) -> Path:
+        put_back.wait(0.5)  # long enough for an undo that does not wait
+        return remove(run)
+
+    def noted(runs_dir: Path, run_id: str | None = None) -> Run:
+        put_back.set()
+        return undo_remove(runs_dir, run_id)
+
+    monkeypatch.setattr(requests, "remove", slowly)
+    monkeypatch.setattr(requests, "undo_remove", noted)
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        await pilot.press("d", "u")
+        await until(pilot, lambda: len(app.told) == 2)
+        assert app.told[0].startswith(newer.id) and app.told[1] == f"{newer.id} is back"
+        assert [summary.id for summary in list_runs(tmp_path)] == [newer.id]
+        await pilot.press("u")
+        await until(pilot, lambda: app.told[-1] == f"{older.id} is back")
 
     in_app(tmp_path, act)

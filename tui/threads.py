@@ -1,4 +1,4 @@
-"""Threads that leaving does not wait for."""
+"""Threads that leaving does not wait for, threads that it does wait for, and calls in the order asked."""
 
 import threading
 import time
@@ -47,6 +47,46 @@ class AbandonableThreads(ThreadPoolExecutor):
         end = time.monotonic() + LEAVING_SECONDS
         for thread in list(self._busy) if wait else []:
             thread.join(max(0.0, end - time.monotonic()))
+
+
+class Turns:
+    """Calls in several threads that are made one after the other, in the order in which they were asked."""
+
+    def __init__(self) -> None:
+        self._last = threading.Event()
+        self._last.set()
+
+    def after_others(self, call: Callable[[], Result]) -> Callable[[], Result]:
+        """The call, which waits for all those asked before it. It has to be made, or others wait for ever."""
+        before, mine = self._last, threading.Event()
+        self._last = mine
+
+        def in_turn() -> Result:
+            before.wait()
+            try:
+                return call()
+            finally:
+                mine.set()
+
+        return in_turn
+
+
+class Unbroken:
+    """A call in a thread of its own, under way from the start on, which leaving waits for."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._thread = threading.Thread(target=call, name="kshot-unbroken", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it has ended."""
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Waits for its end; whether it came."""
+        self._thread.join(max(0.0, seconds))
+        return self.is_finished
 
 
 def use_abandonable_threads(loop: Any) -> None:

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -22,6 +23,7 @@ from tui.runs.rows import NESTED, ORDERS, filtered, ordered
 from tui.runs.table import RunTable
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
+from tui.threads import Turns
 
 REST_SECONDS = 0.03
 AGES_SECONDS = 20.0
@@ -45,7 +47,9 @@ class RunsScreen(PlaceScreen):
         self.words = ""
         self.order = ORDERS[0]
         self.chosen: set[str] = set()
+        self._trash = Turns()
         self._removed: list[list[str]] = []
+        """What was removed, by key press; for the calls that take turns at the trash."""
         self._awaited: str | None = None
         """A run that was put back: the cursor goes to it when it is seen."""
         self._possible: tuple[bool, ...] = ()
@@ -178,24 +182,39 @@ class RunsScreen(PlaceScreen):
 
     def action_remove(self) -> None:
         """Moves the meant runs that are not under way to the trash."""
-        batch: list[str] = []
-        self._removed.append(batch)
-        self._ask(lambda runs: requests.move_to_trash(runs, batch.append), lambda run: not run.status.alive)
+
+        def remove(runs: Sequence[Run]) -> str:
+            batch: list[str] = []
+            self._removed.append(batch)
+            return requests.move_to_trash(runs, batch.append)
+
+        self._ask(remove, lambda run: not run.status.alive, self._trash)
 
     def action_undo(self) -> None:
-        """Puts back what was removed last."""
-        while self._removed and not self._removed[-1]:
-            self._removed.pop()
-        batch = self._removed.pop() if self._removed else []
+        """Puts back what was removed last, also where it is not in the trash yet."""
         runs_dir = self.workbench.runs_dir
-        self._awaited = batch[-1] if batch else None
-        self.workbench.ask_off_loop(lambda: requests.put_back(runs_dir, batch))
 
-    def _ask(self, request: Callable[[Sequence[Run]], str], fits: Callable[[Summary], bool]) -> None:
+        def undo() -> str:
+            batch: list[str] = []
+            while self._removed and not batch:
+                batch = self._removed.pop()
+            said = requests.put_back(runs_dir, batch)
+            self._awaited = batch[-1] if batch else None
+            return said
+
+        self.workbench.ask_off_loop(self._trash.after_others(undo))
+
+    def _ask(
+        self,
+        request: Callable[[Sequence[Run]], str],
+        fits: Callable[[Summary], bool],
+        turns: Turns | None = None,
+    ) -> None:
         runs = [run.run for run in self.meant() if fits(run)]
         if not runs:
             return
-        self.workbench.ask_off_loop(lambda: request(runs))
+        call = partial(request, runs)
+        self.workbench.ask_off_loop(turns.after_others(call) if turns is not None else call)
         if self.chosen:
             self.chosen.clear()
             self.refresh_picture()
