@@ -115,6 +115,27 @@ def test_the_first_frame_has_the_names_the_welcome_and_the_keys(tmp_path: Path) 
     opened(app, act)
 
 
+def test_folders_that_never_answer_hold_up_no_first_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr("tui.screens.bench.holds_runs", lambda folder: let_go.wait(20))
+    monkeypatch.setattr("tui.bench.choose.names_alone", lambda: let_go.wait(20))
+    app = Opened(tmp_path)
+    frames: list[str] = []
+    app._begin_looking = lambda: frames.append(shown(app))  # type: ignore[method-assign]
+
+    async def act(pilot) -> None:
+        await until(app, lambda: bool(frames))
+        assert not let_go.is_set() and "1 Bench" in frames[0] and "? Help" in frames[0]
+        tasks = app.screen.query_one(TaskList)
+        await until(app, lambda: bool(tasks.option_count))
+        assert tasks.name_in_focus == app.screen.selection.task == "sine-10shot"
+
+    opened(app, act)
+    let_go.set()
+
+
 def test_keys_typed_before_the_first_frame_arrive_in_order(tmp_path: Path) -> None:
     (tmp_path / "runs" / "1121-maml-7f3a").mkdir(parents=True)
     app = Opened(tmp_path, "tab", "down", "s")

@@ -14,6 +14,7 @@ from textual.widgets import Input, OptionList, Static
 from tui.bench.catalog import Catalog, load_catalog, names_alone
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
 from tui.bench.estimates import Estimator, Outlook
+from tui.bench.opening import in_time
 from tui.bench.selection import FIRST_ALGORITHMS, FIRST_TASK, Selection
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Choose(Vertical):
 
     def on_mount(self) -> None:
         # The names stand in the first frame; what the files say is read after it.
-        self._show(names_alone(), whole=False)
+        self._show(in_time(names_alone, Catalog()), whole=False)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self.draw)
@@ -118,17 +119,17 @@ class Choose(Vertical):
             self.post_message(self.Faulty(catalog.error))
         if catalog.error and self.catalog.tasks:
             return
-        self.catalog = catalog
+        first, self.catalog = not self.catalog.tasks, catalog
         if not self.selection.task:
             tasks = [entry.name for entry in catalog.tasks if not entry.problem]
             task = FIRST_TASK if FIRST_TASK in tasks else next(iter(tasks), "")
             there = tuple(name for name in FIRST_ALGORITHMS if catalog.algorithm(name) is not None)
             self.selection = Selection(task, there)
         self.draw()
-        if not whole:
+        if first:
             self.query_one(TaskList).highlight(self.selection.task)
             self.query_one(AlgorithmList).highlight(next(iter(self.selection.algorithms), None))
-        else:
+        if whole:
             self.about()
             self._estimate()
             self._want_preview()

@@ -1,8 +1,10 @@
 """What stands in the bench's middle and right columns in the first frame, until the curves are there."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from textual.containers import Vertical
 from textual.widget import Widget
@@ -11,6 +13,18 @@ from textual.widgets import Static
 from tui.screens.welcome import Welcome
 
 MOST = 50
+PATIENCE = 0.2
+"""Seconds that the first frame waits for a folder; one on a file server that is away never answers."""
+Found = TypeVar("Found")
+
+
+def in_time(look: Callable[[], Found], otherwise: Found) -> Found:
+    """What `look` finds, in a thread of its own; `otherwise` where that takes too long."""
+    found: list[Found] = []
+    looking = threading.Thread(target=lambda: found.append(look()), daemon=True)
+    looking.start()
+    looking.join(PATIENCE)
+    return found[0] if found else otherwise
 
 
 def holds_runs(runs_dir: Path) -> bool:

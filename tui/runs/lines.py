@@ -45,11 +45,10 @@ class Lines(ScrollView, can_focus=True):
         if at_end:
             self.call_after_refresh(self.scroll_end, animate=False, x_axis=False)
 
-    def search(self, words: str) -> int:
-        """Marks what is searched for from now on; returns how many lines have it."""
+    def search(self, words: str) -> None:
+        """Marks what is searched for from now on."""
         self.words, self.here = words.casefold(), None
         self.refresh()
-        return sum(self._has(line) for line in self.lines) if words else 0
 
     def go(self, direction: int) -> bool:
         """To the next line that has the words (1), or the one before (-1), round the end; False: none."""

@@ -12,7 +12,7 @@ from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
 from tui.bench.columns import NARROW, ColumnScreen
 from tui.bench.looks import LAYOUT
-from tui.bench.opening import holds_runs, opening_columns
+from tui.bench.opening import holds_runs, in_time, opening_columns
 from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, shown_runs
 from tui.keys import Key, place
@@ -127,7 +127,7 @@ class BenchScreen(ColumnScreen):
     def columns(self) -> Iterator[Widget]:
         """Choose, curves, inner loop."""
         yield Choose(self.workbench.runs_dir, self.workbench.data_dir, id="choose")
-        self._first_start = not holds_runs(self.workbench.runs_dir)
+        self._first_start = not in_time(lambda: holds_runs(self.workbench.runs_dir), True)
         yield from opening_columns(self._first_start)
 
     def on_mount(self) -> None:
@@ -334,9 +334,11 @@ class BenchScreen(ColumnScreen):
         return self.choose.preview if self.choose.looking_at_tasks or not runs else None
 
     def _welcome_once(self) -> None:
-        """Puts the first start's key under the finger."""
+        """Puts the first start's key under the finger, unless one has gone elsewhere already."""
         if not self._welcomed:
             self._welcomed = True
+            if not isinstance(self.focused, AlgorithmList | None):
+                return
             self.show_column(WATCHING)
             self.set_focus(self.query_one(Welcome))
 
