@@ -1,17 +1,25 @@
 """Keys that come faster than the threads that carry them out: nothing is lost, and all goes in order."""
 
+import asyncio
+import gc
 import threading
+import time
 from pathlib import Path
 
 import pytest
-from fake_runs import make_run
+from fake_runs import kill, launch, make_run, use_fake_worker, wait_until
 from runs_app import RunsApp, in_app, shown, until
 from textual.pilot import Pilot
 
 from engine.runs import Run, list_runs, remove, undo_remove
+from tui import app as app_module
+from tui.app import Workbench
+from tui.bench.selection import Selection
 from tui.runs import requests
 from tui.runs.tail import LogTail, Tail
+from tui.screens.bench import BenchScreen
 from tui.screens.log import LogScreen
+from tui.threads import LEAVING_SECONDS
 
 
 def test_reading_earlier_while_the_log_is_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +95,44 @@ def test_undo_before_the_removal_is_done_puts_back_what_it_removes(
         await until(pilot, lambda: app.told[-1] == f"{older.id} is back")
 
     in_app(tmp_path, act)
+
+
+def test_leaving_waits_for_trainings_that_are_being_started_and_counts_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    use_fake_worker(monkeypatch, 1000, 0.02)
+    pids: list[int] = []
+
+    class Slow:
+        """A session whose trainings take longer to begin than other calls are waited for."""
+
+        def __init__(self, *given: object) -> None:
+            return
+
+        def begin(self) -> None:
+            for seed in range(2):
+                time.sleep(0.7 * LEAVING_SECONDS)
+                pids.append(launch(tmp_path, seed=seed)[1])
+            wait_until(lambda: all(run.status.alive for run in list_runs(tmp_path)))
+
+    async def leave(pilot: Pilot[int]) -> None:
+        assert isinstance(pilot.app, Workbench)
+        await until(pilot, lambda: isinstance(pilot.app.screen, BenchScreen))
+        pilot.app.begin(["sine-10shot", "maml"], Selection().options)
+        await pilot.press("q")
+
+    def run_headless(app: Workbench) -> None:
+        asyncio.run(app.run_async(headless=True, auto_pilot=leave))
+
+    monkeypatch.setattr("tui.session.Session", Slow)
+    monkeypatch.setattr(app_module, "prepare", lambda: None)
+    monkeypatch.setattr(Workbench, "run", run_headless)
+    try:
+        assert app_module.run_workbench(tmp_path, tmp_path) == 0
+        assert len(pids) == 2
+        said = capsys.readouterr().err
+        assert "the trainings are being started" in said and "2 trainings go on" in said
+    finally:
+        gc.enable()
+        for pid in pids:
+            kill(pid)

@@ -1,9 +1,11 @@
 """The workbench: four screens over one picture of the runs folder."""
 
 import asyncio
+import contextlib
 import gc
+import time
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,6 +13,7 @@ from textual import work
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from engine.errors import RequestError
 from tui.keys import EVERYWHERE, place
@@ -21,7 +24,7 @@ from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES, after, grounds
-from tui.threads import use_abandonable_threads
+from tui.threads import Unbroken, use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
+BEGINNING_SECONDS = 10.0
+"""How long leaving waits for trainings that are being started."""
 OPENED_SECONDS = 2.0
 """After so long everything has been imported."""
 
@@ -85,6 +90,13 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         def can_replace(self, message: Message) -> bool:
             return isinstance(message, Workbench.Pictured)
 
+    class Refused(Message):
+        """What was to be begun cannot be, in a sentence."""
+
+        def __init__(self, text: str) -> None:
+            super().__init__()
+            self.text = text
+
     def __init__(self, runs_dir: Path, data_dir: Path) -> None:
         # Without colours Textual sends none only if it may use the terminal's own.
         super().__init__(ansi_color=without_colour())
@@ -93,6 +105,8 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         self.run_in_focus: str | None = None
         """The run, by id, that the other screens show: what was last opened, or begun."""
         self.absence: Absence | None = None
+        self._beginnings: list[Unbroken] = []
+        self._refused: str | None = None
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = DEFAULT_THEME
@@ -163,19 +177,50 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         self.reader.watch([run_id])
         self.action_go(mode)
 
-    @work(thread=True, exclusive=True, group="begin")
-    def begin(self, what: Sequence[str], options: "Options") -> None:
+    def begin(self, what: Sequence[str], options: "Options") -> Unbroken:
         """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""
+        self._beginnings.append(Unbroken(partial(self._begin, what, options)))
+        return self._beginnings[-1]
+
+    def _begin(self, what: Sequence[str], options: "Options") -> None:
+        from tui.reader import in_one_sentence
         from tui.session import Session, planned
 
         try:
             plan = planned(what, options, self.runs_dir, self.data_dir)
             session = Session(plan, self.runs_dir, self.data_dir)
             session.begin()
-        except (RequestError, OSError) as fault:
-            self.call_from_thread(self.complain, str(fault))
+        except Exception as fault:
+            self._refused = in_one_sentence(fault)
+            with contextlib.suppress(RuntimeError):  # the app has been left
+                self.post_message(self.Refused(self._refused))
             return
         self.reader.follow(session)
+
+    def on_workbench_refused(self, message: Refused) -> None:
+        """Says what could not be begun."""
+        self._refused = None
+        self.complain(message.text)
+
+    def await_beginnings(self, seconds: float, say: Callable[[str], object]) -> None:
+        """Waits, when the app has been left, until what it was beginning is begun; says so, and what was
+        refused."""
+        end = time.monotonic() + seconds
+        under_way = [each for each in self._beginnings if not each.is_finished]
+        if under_way:
+            say("the trainings are being started; one moment")
+        if not all(each.wait(end - time.monotonic()) for each in under_way):
+            say(f"not all were started within {seconds:.0f} s; kshot runs list shows which were")
+        if self._refused is not None:
+            say(self._refused)
+
+    def trainings_under_way(self) -> int:
+        """How many trainings go on without the app, by the newest picture, or anew if some were begun."""
+        if not self._beginnings:
+            return len(self.snapshot.under_way())
+        from engine.runs import list_runs
+
+        return sum(run.status.alive for run in list_runs(self.runs_dir))
 
     @work(thread=True, group="ask")
     def ask_off_loop(self, request: Callable[[], str | None]) -> None:
@@ -196,6 +241,16 @@ class Workbench(OrderedKeys[int], Sparing[int]):
     def complain(self, text: str) -> None:
         """A fault in one sentence."""
         self.notify(plain(text), severity="error", timeout=12, markup=False)
+
+    def _handle_exception(self, error: Exception) -> None:
+        """A fault in a thread is told, and the app goes on: nothing is drawn there. On the event loop one
+        ends the app, since nobody knows then what the screen shows."""
+        if isinstance(error, WorkerFailed):
+            from tui.reader import in_one_sentence
+
+            self.complain(in_one_sentence(error.error))
+        else:
+            super()._handle_exception(error)
 
     def action_leave(self) -> None:
         """Leaves, and says on the way out what goes on without the app."""
@@ -252,10 +307,11 @@ def run_workbench(runs_dir: Path, data_dir: Path) -> int:
     gc.disable()
     app = Workbench(runs_dir, data_dir)
     app.run()
-    under_way = app.snapshot.under_way()
-    if under_way:
-        from tui.output import say
+    from tui.output import say
 
-        plural = "s go" if len(under_way) > 1 else " goes"
-        say(f"{len(under_way)} training{plural} on; kshot runs watch RUN follows one, kshot shows them again")
+    app.await_beginnings(BEGINNING_SECONDS, say)
+    under_way = app.trainings_under_way()
+    if under_way:
+        plural = "s go" if under_way > 1 else " goes"
+        say(f"{under_way} training{plural} on; kshot runs watch RUN follows one, kshot shows them again")
     return app.return_code or 0

@@ -1,12 +1,13 @@
 """The bench: choose a task and algorithms, start them, watch."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import on, work
 from textual.binding import BindingType
 from textual.message import Message
-from textual.widget import Widget
+from textual.widget import MountError, Widget
 
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
@@ -119,7 +120,7 @@ class BenchScreen(ColumnScreen):
         self._chosen_run: str | None = None
         self._came_for: str | None = None
         self._watched: list[str] = []
-        self._states: list[tuple[str, str]] = []
+        self._states: list[tuple[str, bool]] = []
         self._begun: Any = None
         self._welcomed = False
         self._has_layers = False
@@ -155,7 +156,8 @@ class BenchScreen(ColumnScreen):
         with self.app.batch_update():
             for name, column in (("curves", Curves), ("inner", Inner)):
                 await self.query_one(f"#{name}").remove()
-                await self.query_one("#bench").mount(column(id=name, classes="column"))
+                with contextlib.suppress(MountError):  # the app is being left
+                    await self.query_one("#bench").mount(column(id=name, classes="column"))
             if not (self.query("#curves Welcome") and self.query("#facts")):
                 return  # the app is being left
             self.is_whole = True
@@ -314,7 +316,7 @@ class BenchScreen(ColumnScreen):
         if self.choose.starting != self._is_starting:
             self.choose.starting = self._is_starting
             self.choose.draw_start()
-        states = [(summary.id, summary.state) for summary in snapshot.runs]
+        states = [(summary.id, summary.status.alive) for summary in snapshot.runs]
         if states != self._states:
             self._states = states
             self.choose.estimate_anew()
