@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import RequestError
 from engine.presets import (
-    ImageTask,
     list_presets,
     load_comparison,
     load_preset,
@@ -20,9 +18,6 @@ from engine.presets import (
 
 TASKS = [preset.name for preset in list_presets("tasks")]
 ALGORITHMS = [preset.name for preset in list_presets("algorithms")]
-COMPARE_CLASSES = {"pixel-nearest", "protonet", "matching", "siamese", "nil", "pretrain-nearest"}
-COMPARE_CLASSES |= {"matching-full-context", "pretrain-centroid", "pretrain-cosine", "metaoptnet"}
-"""Those that make no sense for tasks without classes."""
 COMPARISONS = [preset.name for preset in list_presets("comparisons")]
 
 
@@ -54,33 +49,6 @@ def test_the_names_that_the_contracts_give() -> None:
     assert TASKS.index("omniglot-5way-5shot") < TASKS.index("omniglot-20way-1shot")
     algorithms = {"maml", "fomaml", "anil", "boil", "pretrain", "pretrain-head", "scratch", "pixel-nearest"}
     assert set(ALGORITHMS) >= algorithms | {"oracle"}
-
-
-@pytest.mark.parametrize("budget", ["quick", "paper"])
-@pytest.mark.parametrize("task", TASKS)
-def test_every_pair_resolves(task: str, budget: str) -> None:
-    other = COMPARE_CLASSES if task.startswith("sine") else {"oracle"}
-    for algorithm in ALGORITHMS:
-        if algorithm in other:
-            with pytest.raises(RequestError):
-                resolve(task, algorithm, budget=budget)
-            continue
-        spec = resolve(task, algorithm, budget=budget).spec
-        assert spec.origin.budget == budget
-        assert (algorithm == "oracle") == getattr(spec.task, "oracle", False)
-        named = f"-{spec.task.shots}shot"
-        if isinstance(spec.task, ImageTask):
-            named = f"{spec.task.dataset}-{spec.task.ways}way{named}"
-        assert task.endswith(named)
-
-
-@pytest.mark.parametrize("name", COMPARISONS)
-def test_every_comparison_resolves(name: str) -> None:
-    comparison = load_comparison(name)
-    for row in comparison.rows:
-        for task in (*comparison.tasks, *row.test_on):
-            resolve(task, row.algorithm, comparison_set=comparison.set, row_set=row.set)
-    assert comparison.baseline == "none" or comparison.baseline in {row.label for row in comparison.rows}
 
 
 def test_published_figures_are_for_algorithms_that_there_are() -> None:
