@@ -45,8 +45,10 @@ class Receiver:
 class FakeSession:
     """A session that is done after some polls."""
 
-    def __init__(self, polls: int, fault: Exception | None = None) -> None:
-        self.left, self.fault, self.asked_after = polls, fault, 0
+    def __init__(
+        self, polls: int, fault: Exception | None = None, task: str = "sine-10shot"
+    ) -> None:
+        self.left, self.fault, self.asked_after, self.task = polls, fault, 0, task
 
     def poll(self) -> None:
         self.left -= 1
@@ -55,7 +57,7 @@ class FakeSession:
 
     def now(self) -> SessionNow:
         self.asked_after += 1
-        return SessionNow("sine-10shot", {"maml": ()}, (), ({"task": "x"},), self.left <= 0)
+        return SessionNow(self.task, {"maml": ()}, (), ({"task": "x"},), self.left <= 0)
 
 
 @pytest.fixture
@@ -233,6 +235,21 @@ def test_a_session_is_polled_until_it_is_done(tmp_path: Path, reader: Reader, re
     assert session.left == 0 and session.asked_after == 3, "the tables are computed once"
     reader.follow(FakeSession(1000))  # type: ignore[arg-type]
     received.wait(lambda picture: picture.session is not None and not picture.session.done)
+
+
+def test_a_second_session_is_shown_and_the_first_is_polled_to_its_end(tmp_path: Path) -> None:
+    looker = Looker(tmp_path)
+    first, second = FakeSession(5, task="sine-5shot"), FakeSession(2)
+    looker.follow(first)  # type: ignore[arg-type]
+    looker.picture()
+    looker.follow(second)  # type: ignore[arg-type]
+    pictures = [looker.picture() for _ in range(8)]
+    sessions = [picture.session for picture in pictures]
+    assert [session and (session.task, session.done) for session in sessions] == [
+        ("sine-10shot", False),
+        *[("sine-10shot", True)] * 7,
+    ]
+    assert (first.left, second.left) == (0, 0), "none is polled after its end"
 
 
 def test_a_fault_becomes_a_sentence_and_the_looking_goes_on(

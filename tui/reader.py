@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -62,8 +63,8 @@ class Reader:
             self._wake.set()
 
     def follow(self, session: "Session") -> None:
-        """Polls this session with every picture."""
-        self._looker.session = session
+        """Polls this session with every picture and shows it; those before it are polled to their ends."""
+        self._looker.follow(session)
         self.look()
 
     def _go(self) -> None:
@@ -88,22 +89,25 @@ class Reader:
 
 
 class Looker:
-    """What the pictures are taken from: the list of runs, histories being read, the session.
+    """What the pictures are taken from: the list of runs, histories being read, the sessions.
 
-    For the reader's thread; `watched` and `session` may be set by any other.
+    For the reader's thread; any other may set `watched` and call `follow`.
     """
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self.watched: tuple[str, ...] = ()
-        self.session: Session | None = None
         self.fault: str | None = None
         self._list = RunList(runs_dir)
         self._runs: tuple[Summary, ...] = ()
         self._asked: dict[str, frozenset[str]] = {}
         self._histories: dict[str, HistoryReader] = {}
         self._shown: dict[str, History] = {}
-        self._followed: Session | None = None
+        self._sessions: tuple[Session, ...] = ()
+        """Those that are not done yet."""
+        self._begun: deque[Session] = deque()
+        """Those that have come since the last picture."""
+        self._newest: Session | None = None
         self._session_now: SessionNow | None = None
 
     def picture(self, all_anew: bool = True) -> Snapshot:
@@ -114,7 +118,7 @@ class Looker:
         faults = [self.fault] if self.fault else []
         self.fault = None
         parts: list[Callable[[], None]] = [
-            self._poll_session,
+            self._poll_sessions,
             lambda: self._look_at_runs(all_anew),
             self._read_histories,
         ]
@@ -156,14 +160,33 @@ class Looker:
             del self._histories[run_id]
         self._shown = {run_id: self._histories[run_id].read(READING_SECONDS / len(shown)) for run_id in shown}
 
-    def _poll_session(self) -> None:
-        session = self.session
-        if session is not self._followed:
-            self._followed, self._session_now = session, None
-        if session is None or (self._session_now is not None and self._session_now.done):
-            return
-        session.poll()
-        self._session_now = session.now()
+    def follow(self, session: "Session") -> None:
+        """Polls this session too from now on; the newest is the one that is shown."""
+        self._begun.append(session)
+
+    def _poll_sessions(self) -> None:
+        while self._begun:
+            self._newest = self._begun.popleft()
+            self._sessions = (*self._sessions, self._newest)
+            self._session_now = None
+        going, faults = [], []
+        for session in self._sessions:
+            try:
+                session.poll()
+                now = session.now()
+            except Exception as fault:
+                faults.append(fault)
+                going.append(session)
+                continue
+            if session is self._newest:
+                self._session_now = now
+            elif now.error is not None:
+                faults.append(RequestError(now.error))
+            if not now.done:
+                going.append(session)
+        self._sessions = tuple(going)
+        if faults:
+            raise faults[0]
 
 
 def same(one: Snapshot, other: Snapshot) -> bool:
@@ -190,7 +213,7 @@ def _same_histories(one: Mapping[str, "History"], other: Mapping[str, "History"]
     return one.keys() == other.keys() and all(one[run_id] is other[run_id] for run_id in one)
 
 
-def in_one_sentence(fault: Exception) -> str:
+def in_one_sentence(fault: BaseException) -> str:
     """A fault for people: our own messages as they are, others with their kind."""
     text = plain(fault, 300)
     return text if isinstance(fault, RequestError) else f"{type(fault).__name__}: {text}".rstrip(": ")
