@@ -9,7 +9,6 @@ from test_crammer_singer import solved_by_scipy
 from test_learning import GLYPHS, SINE, score_of
 from torch import Tensor
 
-from engine.adaptation.ridge import ridge_weights
 from engine.evaluation import scores
 from engine.learner import Learner
 from engine.presets.schema import Spec
@@ -27,8 +26,10 @@ WAVES = {
 }
 
 
-def learner_of(base: dict, adaptation: dict, **training: object) -> Learner:
-    """A small learner in float64, moved off its special starts; its outer steps are plain descent."""
+def learner_of(
+    base: dict, adaptation: dict, dtype: torch.dtype = torch.float64, **training: object
+) -> Learner:
+    """A small learner, moved off its special starts; its outer steps are plain descent."""
     spec = Spec.model_validate(
         base
         | {
@@ -38,8 +39,8 @@ def learner_of(base: dict, adaptation: dict, **training: object) -> Learner:
         }
     )
     images = spec.task.dataset != "sine"
-    tasks = image_tasks(spec) if images else build_tasks(spec, None, CPU, torch.float64)  # type: ignore[arg-type]
-    learner = Learner(spec, tasks, CPU, torch.float64)
+    tasks = image_tasks(spec) if images else build_tasks(spec, None, CPU, dtype)  # type: ignore[arg-type]
+    learner = Learner(spec, tasks, CPU, dtype)
     for name, value in moved(learner.meta_parameters).items():
         learner.meta_parameters[name].copy_(value)
     return learner
@@ -103,26 +104,32 @@ def test_three_outer_steps_follow_the_paper(case: str) -> None:
             regression = y.is_floating_point()
             losses.append((functional.mse_loss if regression else functional.cross_entropy)(outputs, y))
         slopes = torch.autograd.grad(sum(losses) / 3, list(leaves.values()))
-        expected = {
-            n: (p - RATE * s).detach() for (n, p), s in zip(leaves.items(), slopes, strict=True)
-        }
+        expected = {n: (p - RATE * s).detach() for (n, p), s in zip(leaves.items(), slopes, strict=True)}
         trainer.step()
     for name, value in expected.items():
         assert close(learner.meta_parameters[name], value, 1e-9), name
     assert {n for n in expected if "." in n and n.split(".")[0] in ("ridge", "svm")}
 
 
-def test_ridge_is_solved_in_single_precision_where_examples_coincide() -> None:
-    """The kernel of two equal examples is singular but for λ."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 4, 20, generator=generator)
-    x[:, 1] = x[:, 0]
-    y = torch.randn(2, 4, 3, generator=generator)
-    y[:, 1] = y[:, 0]
-    learner = learner_of(WAVES, {"rule": "ridge", "ridge": {"lambda": 1e-6}})
-    assert float(learner.meta_parameters["ridge.log_lambda"].exp()) > 0
-    found = ridge_weights(x.double(), y.double(), torch.tensor(1e-6).double())
-    assert torch.allclose(found @ x.double().transpose(1, 2), y.double().transpose(1, 2), atol=1e-4)
+def test_ridge_of_a_single_precision_model_where_examples_coincide() -> None:
+    """The kernel of two equal examples is singular but for a λ that single precision cannot add. Checked
+    by least squares in double precision on the same features, √λ times the identity below them."""
+    learner = learner_of(WAVES, {"rule": "ridge", "ridge": {"lambda": 1e-8}}, dtype=torch.float32)
+    tasks = learner.tasks.episodes("train", torch.arange(3))
+    for side in (tasks.support_x, tasks.support_y):
+        side[:, 1] = side[:, 0]
+    parameters = learner.meta_parameters | {"ridge.log_lambda": torch.tensor(1e-8).log()}
+    rule = learner.rule(learner.spec.adaptation, "train", "query")
+    state, _ = rule.step(rule.start(parameters, tasks), parameters, tasks, 0, True)
+    found = state["weight"]
+    features = rule.support_features(parameters, tasks)
+    assert features.dtype == found.dtype == torch.float32
+    for t in range(3):
+        x = np.concatenate([features[t].double().numpy(), np.ones((5, 1))], 1)
+        below = 1e-4 * np.eye(x.shape[1])
+        targets = np.concatenate([tasks.support_y[t].double().numpy(), np.zeros((len(below), 1))])
+        expected = np.linalg.lstsq(np.concatenate([x, below]), targets, rcond=None)[0]
+        assert close(found[t].double(), torch.from_numpy(expected.T), 1e-4)
 
 
 @pytest.mark.parametrize("rule", ["ridge", "svm"])

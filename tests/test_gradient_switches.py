@@ -23,7 +23,7 @@ import engine.training
 from engine.adaptation import MetaGradient, meta_gradient
 from engine.checkpoint import pack, unpack
 from engine.presets.overlay import test_adaptation as adaptation_in_testing
-from engine.presets.schema import Adaptation, MultiStep, Spec
+from engine.presets.schema import MultiStep, Spec
 from engine.training import Trainer
 
 SINE: dict = {
@@ -547,21 +547,31 @@ def trained(spec: Spec, iterations: int = 3) -> str:
     return digest(trainer.learner.meta_parameters)
 
 
-DEFAULTS = {
-    name: value
-    for name, value in Adaptation().model_dump(by_alias=True).items()
-    if name not in ("rule", "steps", "learning_rate", "order", "head", "parameters")
-}
+@pytest.mark.parametrize("base", list(BASES))
+@pytest.mark.parametrize("keys", [{}, {"order": 1}], ids=["second", "first"])
+def test_with_every_switch_off_it_is_maml(base: str, keys: dict) -> None:
+    """The loop over tasks has its switches off too, and computes what MAML's paper says."""
+    trainer, plain = same_training(spec_of(BASES[base], inner(**keys)))
+    assert plain.kept == trainer.learner.kept == {}
+    assert set(plain.parameters) == set(trainer.learner.meta_parameters)
+    assert not [name for name in plain.parameters if name.startswith(("rates.", "stored.", "second."))]
 
 
 @pytest.mark.parametrize("base", ["sine", "images"])
-def test_a_switch_that_is_off_changes_no_byte(base: str) -> None:
-    plain = trained(spec_of(BASES[base]))
-    off = [{name: value} for name, value in DEFAULTS.items()] if base == "sine" else [DEFAULTS]
-    # What only matters where another switch is on, and batches that hold everything.
-    off.append({"betas": [0.5, 0.6], "momentum": 0.2, "multi_step": {"until": 0.9}, "new_head": "random"})
-    off += [{"batch": 6}, {"batch": 1000}]
-    assert [keys for keys in off if trained(spec_of(BASES[base], inner(**keys))) != plain] == []
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"betas": [0.5, 0.6], "momentum": 0.2, "multi_step": {"until": 0.9}, "new_head": "random"},
+        {"ridge": {"lambda": 9.0}, "svm": {"c": 9.0}, "distance": "cosine", "context_steps": 2},
+        {"batch": 6},
+        {"batch": 1000},
+    ],
+    ids=["other-switches", "other-rules", "whole-batch", "larger-batch"],
+)
+def test_what_no_switch_reads_changes_no_byte(base: str, keys: dict) -> None:
+    """Keys that only matter where another one is on, and batches that hold all six support examples."""
+    content = {**BASES[base], "adaptation": {**BASES[base]["adaptation"], **keys}}
+    assert trained(Spec.model_validate(content)) == trained(spec_of(BASES[base]))
 
 
 @pytest.mark.parametrize("base", ["normed", "images", "pooled"])
