@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from terminals import SHOW, Terminal, processes_with, pseudo_terminals
 
 from engine.runs import list_runs, read_status
 from tui.app import LOST_TERMINAL, TERMINAL_LOOK_SECONDS
+from tui.runs.away import read_closed
 
 pytestmark = pseudo_terminals
 
@@ -119,6 +121,17 @@ def test_a_terminal_that_tells_nobody_of_its_end(trainings: Trainings) -> None:
         # The look at the terminal finds it gone, or the reading of keys does.
         assert terminal.ended() in (LOST_TERMINAL, 1)
     trainings.go_on()
+
+
+def test_a_lost_line_leaves_the_time_at_which_one_was_away(trainings: Trainings) -> None:
+    opened = time.time()
+    with trainings.open() as terminal:
+        terminal.wait_for("2 running", "maml")
+        terminal.wait_until(lambda: (read_closed(trainings.runs_dir) or 0) > opened, "the time")
+        terminal.hang_up()
+        assert terminal.ended() == -signal.SIGHUP
+    closed = read_closed(trainings.runs_dir)
+    assert closed is not None and opened < closed <= time.time()
 
 
 def test_kill_9_of_the_app(trainings: Trainings) -> None:

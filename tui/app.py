@@ -24,13 +24,13 @@ from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES, after, grounds
-from tui.threads import Unbroken, use_abandonable_threads
+from tui.threads import LEAVING_SECONDS, Unbroken, use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
 if TYPE_CHECKING:
     from engine.runs.rows import Options
     from tui.reader import Reader
-    from tui.runs.away import Absence
+    from tui.runs.away import Absence, AwayCard
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
@@ -104,7 +104,10 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         self.snapshot = Snapshot()
         self.run_in_focus: str | None = None
         """The run, by id, that the other screens show: what was last opened, or begun."""
+        self.laid_over: tuple[str, ...] = ()
+        """Runs, by id, that Bench lays over each other, where several were opened together."""
         self.absence: Absence | None = None
+        self._is_back = False
         self._beginnings: list[Unbroken] = []
         self._refused: str | None = None
         for theme in THEMES:
@@ -155,16 +158,41 @@ class Workbench(OrderedKeys[int], Sparing[int]):
 
     def _show_absence(self) -> None:
         """Once both are known, the first picture and the last closing: a card with what happened between."""
-        if self.absence is not None and self.snapshot.taken:
-            card = self.absence.card(self.snapshot.runs)
-            if card is not None:
-                self.push_screen(card)
+        if self.absence is None or not self.snapshot.taken or self._is_back:
+            return
+        self._is_back = True
+        card = self.absence.card(self.snapshot.runs)
+        if card is None:
+            self._begin_presence()
+        else:
+            self.push_screen(card, self._begin_presence)
+            self._ask_tests(self.absence, card)
+
+    @work(thread=True)
+    def _ask_tests(self, absence: "Absence", card: "AwayCard") -> None:
+        """What the tests say is read for the card that is there."""
+        lines = absence.with_tests(self.snapshot.runs)
+        if lines:
+            self.call_from_thread(card.say, lines)
+
+    def _begin_presence(self, _: None = None) -> None:
+        """What ends from here on is seen; that is written again and again, since a lost line ends the app."""
+        from tui.runs.away import SEEN_SECONDS
+
+        self._be_present()
+        self.set_interval(SEEN_SECONDS, self._be_present)
+
+    @work(thread=True, group="presence")
+    def _be_present(self) -> None:
+        if self.absence is not None:
+            self.absence.note()
 
     async def on_unmount(self) -> None:
         if "reader" in vars(self):  # it has been asked for
             self.reader.end()
         if self.absence is not None:
-            self.absence.end()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(self.absence.note), LEAVING_SECONDS)
 
     def action_go(self, mode: str) -> None:
         """Another screen."""
@@ -173,9 +201,15 @@ class Workbench(OrderedKeys[int], Sparing[int]):
 
     def open_run(self, run_id: str, mode: str = "bench") -> None:
         """Looks at one run on another screen."""
-        self.run_in_focus = run_id
+        self.run_in_focus, self.laid_over = run_id, ()
         self.reader.watch([run_id])
         self.action_go(mode)
+
+    def open_together(self, run_ids: Sequence[str]) -> None:
+        """Lays several runs of one task over each other on Bench; the first is the one in focus."""
+        self.run_in_focus, self.laid_over = run_ids[0], tuple(run_ids)
+        self.reader.watch(run_ids)
+        self.action_go("bench")
 
     def begin(self, what: Sequence[str], options: "Options") -> Unbroken:
         """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""

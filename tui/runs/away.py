@@ -1,8 +1,9 @@
-"""While you were away: what ended since the app was last closed, on a card that any key puts away."""
+"""While you were away: what ended since the app was last open, on a card that any key puts away."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual import events
@@ -17,12 +18,17 @@ from tui.output import plain
 from tui.runs.rows import best_of
 from tui.views import value_text
 
+if TYPE_CHECKING:
+    from tui.runs.away_tests import Tested
+
 SEEN = ".seen"
+SEEN_SECONDS = 30.0
+"""How often it is written while the app is open: a lost line gives no time to write it at the end."""
 MOST_BESTS = 3
 
 
 def read_closed(runs_dir: Path) -> float | None:
-    """When the app was last closed on this runs folder, seconds since 1970; None: never, or not readable."""
+    """When the app was last open on this runs folder, seconds since 1970; None: never, or not readable."""
     try:
         content = from_json(read_small(runs_dir / SEEN, 4096))
     except (OSError, ValueError):
@@ -32,29 +38,37 @@ def read_closed(runs_dir: Path) -> float | None:
 
 
 def write_closed(runs_dir: Path, now: float) -> None:
-    """Remembers the time of closing. Raises OSError; nothing is written where there is no runs folder."""
+    """Remembers when the app was open, where there is a runs folder. Raises OSError."""
     if runs_dir.is_dir():
         write_whole(runs_dir / SEEN, to_json({"closed": now}), durable=False)
 
 
-def while_away(runs: Sequence[Summary], closed: float | None, now: float) -> tuple[str, ...]:
-    """What ended after `closed`, in lines; none where nothing did."""
-    if closed is None:
-        return ()
-    ended = [run for run in runs if (run.status.updated or 0.0) > closed]
+def while_away(
+    runs: Sequence[Summary], closed: float | None, now: float, tests: "Mapping[str, Tested] | None" = None
+) -> tuple[str, ...]:
+    """What ended after `closed`, in lines; none where nothing did. `tests` are what `tested` finds."""
+    ended = ended_since(runs, closed)
     counts = [
         f"{len(of_state)} {word}"
         for word in ("finished", "failed", "crashed")
         if (of_state := [run for run in ended if run.state == word])
     ]
-    if not counts:
+    if not counts or closed is None:
         return ()
     first = f"While you were away ({duration(now - closed)}): {', '.join(counts)}."
-    return (first, *_bests([run for run in ended if run.state == "finished"]))
+    finished = [run for run in ended if run.state == "finished"]
+    untested = sum(each.untested for each in (tests or {}).values())
+    missing = [f"{untested} not tested yet: 3, then e tests what is missing."] if untested else []
+    return (first, *_bests(finished, tests or {}), *missing)
 
 
-def _bests(finished: Sequence[Summary]) -> list[str]:
-    """The best run of each task, on validation."""
+def ended_since(runs: Sequence[Summary], closed: float | None) -> list[Summary]:
+    """The runs last heard of after `closed`."""
+    return [run for run in runs if closed is not None and (run.status.updated or 0.0) > closed]
+
+
+def _bests(finished: Sequence[Summary], tests: "Mapping[str, Tested]") -> list[str]:
+    """The best of each task: on the test episodes where there are results, else on validation."""
     best: dict[str, tuple[float, Summary]] = {}
     for run in finished:
         value = best_of(run)
@@ -63,11 +77,11 @@ def _bests(finished: Sequence[Summary]) -> list[str]:
         rank = value if run.metric == "mse" else -value
         if run.task not in best or rank < best[run.task][0]:
             best[run.task] = (rank, run)
-    lines = [
-        f"Best: {run.algorithm} {value_text(best_of(run), run.metric)} on {run.task} (validation)."
-        for _, run in best.values()
-    ]
-    more = len(lines) - MOST_BESTS
+    told = {task: each.best for task, each in tests.items() if each.best}
+    for task, (_, run) in best.items():
+        shown = value_text(best_of(run), run.metric)
+        told.setdefault(task, f"Best: {run.algorithm} {shown} on {task} (validation).")
+    lines, more = list(told.values()), len(told) - MOST_BESTS
     return lines[:MOST_BESTS] + ([f"{more} more tasks in the list."] if more > 0 else [])
 
 
@@ -87,8 +101,16 @@ class AwayCard(ModalScreen[None]):
         self._lines = lines
 
     def compose(self) -> ComposeResult:
-        text = Text("\n".join(plain(line) for line in self._lines))
-        yield Static(text + "\n\nany key goes on")
+        yield Static(self._text())
+
+    def _text(self) -> Text:
+        return Text("\n".join(plain(line) for line in self._lines)) + "\n\nany key goes on"
+
+    def say(self, lines: Sequence[str]) -> None:
+        """Other lines, where the card is still there."""
+        self._lines = lines
+        for text in self.query(Static):
+            text.update(self._text())
 
     def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -100,7 +122,7 @@ class AwayCard(ModalScreen[None]):
 
 
 class Absence:
-    """The time of the last closing, read at the start and written at the end; the card is shown once."""
+    """When the app was last open, read at the start and written while it is open; the card is shown once."""
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
@@ -115,8 +137,15 @@ class Absence:
         lines = while_away(runs, self.closed, time.time())
         return AwayCard(lines) if lines else None
 
-    def end(self) -> None:
-        """Remembers that the app is closed now; a folder that cannot be written to is no fault at the end."""
+    def with_tests(self, runs: Sequence[Summary]) -> tuple[str, ...]:
+        """The card's lines with what the tests say. Reads files: never on the event loop."""
+        from tui.runs.away_tests import tested
+
+        found = tested(runs, ended_since(runs, self.closed))
+        return while_away(runs, self.closed, time.time(), found)
+
+    def note(self) -> None:
+        """Remembers that the app is open now; a folder that cannot be written to is no fault. As above."""
         try:
             write_closed(self.runs_dir, time.time())
         except OSError:
