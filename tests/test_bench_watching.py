@@ -13,9 +13,11 @@ from textual.widgets import Static
 
 from engine.runs import Summary, summarise
 from engine.runs.columns import History
+from tui.bench.curves import validation_curves
 from tui.bench.inner import FAN, fan_rows
 from tui.bench.live import Curves, Panel
 from tui.bench.run_facts import run_facts
+from tui.marks import mark_of
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
 
@@ -143,3 +145,26 @@ def test_a_queued_run_waits_for_those_of_its_machine_and_device(tmp_path: Path) 
     assert [snapshot.ahead_of(run) for run in snapshot.runs] == [1, 0, 0, 0]
     assert "queued behind 1" in run_facts(snapshot, two, None).plain
     assert "queued, next" in run_facts(snapshot, other, None).plain
+
+
+def test_one_run_alone_has_its_training_accuracy_beside_validation(tmp_path: Path) -> None:
+    """The mean since the validation before, by a loop; several runs are compared by validation alone."""
+    runs = [summarise(make_run(tmp_path, seed=seed, state="running")) for seed in (0, 1)]
+    at, validated = np.arange(1.0, 11), np.array([2.0, 5.0, 9.0])
+    table = np.column_stack([np.full(10, 0.2), np.linspace(0.3, 0.9, 10)]).astype(np.float32)
+    table[3, 1] = np.nan
+    history = History(
+        train_step=at, train_time=at * 60, metric=table, query_loss=1 - table,
+        validation_step=validated, validation_time=validated * 60, validation=np.full((3, 2), 0.5),
+    )  # fmt: skip
+    snapshot = Snapshot(1.0, tuple(runs), histories={run.id: history for run in runs})
+    (_, training), _ = validation_curves(snapshot, runs[:1])
+    expected = [table[:2, 1].mean(), np.nanmean(table[2:5, 1]), table[5:9, 1].mean()]
+    assert training.name == "training" and training.y == pytest.approx(expected)
+    assert training.x.tolist() == [2, 5, 9] and training.colour != mark_of(runs[0].algorithm).colour
+    assert validation_curves(snapshot, runs[:1], by_time=True)[0][1].x.tolist() == [1, 4, 8]
+    assert len(validation_curves(snapshot, runs)[0]) == 2
+    joint = replace(history, metric=table[:, :1], query_loss=np.empty((10, 0)))
+    assert validation_curves(replace(snapshot, histories={runs[0].id: joint}), runs[:1])[0][1].name == (
+        "training, all classes"
+    )

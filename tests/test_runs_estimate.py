@@ -1,12 +1,14 @@
 """What earlier runs tell of the speed of new ones, and that a long run tells it as soon as a short one."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_runs import make_run, make_spec
 
-from engine.runs import EventWriter, estimate
+from engine import presets
+from engine.runs import EventWriter, StatusWriter, create_run, estimate
 from engine.runs import events as events_module
 
 
@@ -48,3 +50,22 @@ def test_runs_that_say_nothing_are_passed_over(tmp_path: Path) -> None:
     make_run(tmp_path, seed=1, state="finished")
     (tmp_path / "20261121-empty").mkdir()
     assert estimate.measured_runs(tmp_path) == []
+
+
+def test_one_spec_is_read_for_each_training_and_device_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 3 runs of one training on the CPU the newest tells; another device and another training tell too."""
+    speeds = {(0, "cpu"): 10.0, (1, "cpu"): 20.0, (2, "cpu"): 30.0, (3, "cuda:0"): 40.0}
+    for (seed, device), speed in speeds.items():
+        make_run(tmp_path, seed=seed, state="finished", device=device, iterations_per_second=speed)
+    other, lock = create_run(tmp_path, make_spec(iterations=80, rate=0.5))
+    StatusWriter(other, state="finished", iterations_per_second=50.0).close()
+    os.close(lock)
+    read: list[Path] = []
+    load = presets.load_spec
+    monkeypatch.setattr(presets, "load_spec", lambda path: (read.append(path), load(path))[1])
+    for _ in range(2):
+        measured = estimate.measured_runs(tmp_path)
+        assert sorted(each.iterations_per_second for each in measured) == [30.0, 40.0, 50.0]
+    assert len(read) == 3

@@ -440,6 +440,35 @@ def test_keys_open_the_other_screens(tmp_path: Path) -> None:
     in_app(tmp_path, act)
 
 
+def test_marked_runs_are_laid_over_each_other_on_bench(tmp_path: Path) -> None:
+    for seed in range(3):
+        make_run(tmp_path, seed=seed, state="finished", step=40)
+    other = make_run(tmp_path, seed=3, state="finished", step=40)
+    content = json.loads(other.status_path.read_text())
+    content["summary"]["task"] = "sine-20shot"
+    other.status_path.write_text(json.dumps(content))
+
+    async def act(app: RunsApp, pilot: Pilot[int]) -> None:
+        seeds = [run.seed for run in app.runs.table.rows]
+        assert "made       just now, 20" in shown(app)
+        for wanted in (3, 0, 2):
+            app.runs.table.go_to(seeds.index(wanted))
+            await pilot.press("space")
+        app.runs.table.go_to(seeds.index(0))
+        await pilot.press("enter")
+        await until(pilot, lambda: "maml, seed 0" in shown(app) and "run 1 of 2" in shown(app))
+        assert app.current_mode == "bench"
+        assert app.told == ["1 of another task left out: their episodes are others"]
+        await pilot.press("o")
+        await until(pilot, lambda: "maml, seed 2" in shown(app) and "run 2 of 2" in shown(app))
+        await pilot.press("2", "escape")
+        app.runs.table.go_to(seeds.index(1))
+        await pilot.press("enter")
+        await until(pilot, lambda: "maml, seed 1" in shown(app) and "of 2" not in shown(app))
+
+    in_app(tmp_path, act)
+
+
 @pytest.mark.parametrize(
     ("columns", "keys"),
     [(50, "Open Pause Stop Resume Log Help"), (80, "Open Pause Stop Resume Log Fork Filter Remove Help")],

@@ -47,6 +47,7 @@ CHOICES = {"maml", "anil", "pretrain", "sine-10shot", "glyphs-5way-1shot"}
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two tested runs and a failed one, of fixed names and times."""
     monkeypatch.setattr(time, "time", lambda: NOW)
+    monkeypatch.setattr(time, "localtime", time.gmtime)
     monkeypatch.setattr(os, "urandom", lambda count: bytes(count))
     monkeypatch.chdir(tmp_path)
     folder = Path("runs")

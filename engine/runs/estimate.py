@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -42,23 +43,42 @@ class Measured:
 
 
 def measured_runs(runs_dir: Path) -> list[Measured]:
-    """The last speed of every run on this machine, newest first."""
-    from engine.presets import load_spec
-
+    """The last speed of the newest run of each training on each device of this machine, newest first."""
     host = this_host()[0]
-    found = []
+    found: list[Measured] = []
+    known: set[tuple[str, str]] = set()
     for summary in reversed(list_runs(runs_dir)):
-        if summary.status.host != host:
+        training = (summary.key, summary.status.device)
+        if summary.status.host != host or (summary.key and training in known):
             continue
         last = _last_speed(summary)
         if not last.get("iterations_per_second"):
             continue
-        try:
-            shape = speed_shape(load_spec(summary.run.spec_path))
-        except Exception:  # a run of another version has a spec that this one cannot read; it tells nothing
+        shape = _shape_of(summary.run.spec_path)
+        if shape is None:
             continue
+        known.add(training)
         found.append(Measured(shape, last["iterations_per_second"], last.get("memory_bytes"), summary.run.id))
     return found
+
+
+def _shape_of(spec_path: Path) -> Mapping[str, Any] | None:
+    """What a run's speed depends on; None where its spec tells nothing. Kept while the file is the same."""
+    try:
+        about = spec_path.stat()
+    except OSError:
+        return None
+    return _shape_in(spec_path, (about.st_mtime_ns, about.st_size, about.st_ino))
+
+
+@lru_cache(maxsize=4096)
+def _shape_in(spec_path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any] | None:
+    from engine.presets import load_spec
+
+    try:
+        return speed_shape(load_spec(spec_path))
+    except Exception:  # a run of another version has a spec that this one cannot read; it tells nothing
+        return None
 
 
 def _last_speed(summary: Summary) -> Mapping[str, Any]:

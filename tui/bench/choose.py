@@ -9,6 +9,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical, VerticalScroll
 from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 
 from tui.bench.catalog import Catalog, load_catalog, names_alone
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tui.bench.live import Preview
 
 WIDTH_BEFORE_LAYOUT = 26
+TOGETHER_SECONDS = 0.5
+"""Runs that begin or end within this time are one reason for a new estimate: it lists the whole folder."""
 
 
 class Choose(Vertical):
@@ -70,6 +73,7 @@ class Choose(Vertical):
         """The task under the cursor, from when its list had the focus until another panel here has it: at few
         columns the preview stands in another one."""
         self._words = ""
+        self._anew: Timer | None = None
         self._previews: dict[str, Preview] = {}
         self._estimator = Estimator(runs_dir, data_dir)
 
@@ -240,8 +244,10 @@ class Choose(Vertical):
             self.draw_start()
 
     def estimate_anew(self) -> None:
-        """Asks again: runs were begun or ended since."""
-        self._estimate()
+        """Asks again a moment later, once for several: runs were begun or have ended since."""
+        if self._anew is not None:
+            self._anew.stop()
+        self._anew = self.set_timer(TOGETHER_SECONDS, self._estimate)
 
     def _want_preview(self) -> None:
         name = self._task_in_focus

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from engine.runs import Summary
 from engine.runs.columns import History
+from tui.bench.inner import fainter
 from tui.bench.shown import row_marks, row_names
 from tui.charts.series import Series
 from tui.marks import Mark
@@ -15,13 +16,15 @@ from tui.output import plain
 from tui.snapshot import Snapshot, state_word
 
 Column = NDArray[np.float64]
+FAINTER = 0.55
+"""How strong the curve of training is beside that of validation."""
 
 
 def validation_curves(
     snapshot: Snapshot, runs: Sequence[Summary], by_time: bool = False
 ) -> tuple[list[Series], str]:
     """Each run's metric after adaptation with its 95 % band, against iterations or minutes of training; and a
-    note on the runs that have none yet."""
+    note on the runs that have none yet. Of a run alone its training metric too."""
     names, marks, curves, waiting = row_names(runs), row_marks(runs), [], []
     for summary in runs:
         history = snapshot.histories.get(summary.id)
@@ -45,7 +48,33 @@ def validation_curves(
                 value + width,
             )
         )
+    if len(runs) == 1 and curves:
+        training = training_curve(snapshot.histories[runs[0].id], marks[runs[0].id], by_time)
+        curves += [training] if training is not None else []
     return curves, ", ".join(waiting)
+
+
+def training_curve(history: History, mark: Mark, by_time: bool = False) -> Series | None:
+    """One run's metric on training tasks after adaptation: the mean of what was recorded between two
+    validations, at each of them. None where nothing was recorded. For one run alone: tasks and classes of
+    training differ from one algorithm to another."""
+    table = history.metric
+    if table.ndim != 2 or not table.size or not history.validation_step.size:
+        return None
+    ends = np.searchsorted(history.train_step, history.validation_step, side="right")
+    values = table[: ends[-1], -1].astype(np.float64)
+    known = np.isfinite(values)
+    sums = np.concatenate([[0.0], np.cumsum(np.where(known, values, 0.0))])[ends]
+    counts = np.concatenate([[0], np.cumsum(known)])[ends]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means = np.diff(sums, prepend=0.0) / np.diff(counts, prepend=0)
+    if not np.isfinite(means).any():
+        return None
+    joint = not history.query_loss.size  # joint training tells one class from all others, not from N
+    x = history.validation_at / 60 if by_time else history.validation_step
+    return Series(
+        "training, all classes" if joint else "training", x, means, fainter(mark.colour, FAINTER), "·"
+    )
 
 
 def after(history: History) -> tuple[Column, Column]:

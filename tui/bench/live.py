@@ -141,6 +141,9 @@ class Curves(Vertical):
         self.query_one(other, Chart).display = False
         chart = self.query_one(used, Chart)
         chart.display = True
+        word = "error" if error else "accuracy"
+        chart.names_first = len(curves) > len(runs)  # one run's training beside its validation
+        chart.title = f"{word.capitalize() if chart.names_first else f'Validation {word}'} after adaptation"
         whole = (0.0, float(max((summary.status.steps for summary in runs), default=0)))
         note = "; ".join(part for part in (task, waiting) if part) or "no run yet"
         chart.show(curves, note, whole=whole if whole[1] and not self.by_time else None)

@@ -1,5 +1,5 @@
-"""Which runs the bench draws: the session's, else the one in focus, else those under way, else the newest
-run with the newest of every other algorithm on its task."""
+"""Which runs the bench draws: those opened together, else the session's, else the one in focus, else those
+under way, else the newest run with the newest of every other algorithm on its task."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     from engine.runs import Summary
 
 
-def shown_runs(snapshot: Snapshot, in_focus: str | None) -> "tuple[Summary, ...]":
+def shown_runs(
+    snapshot: Snapshot, in_focus: str | None, together: "Sequence[str]" = ()
+) -> "tuple[Summary, ...]":
     """The runs to lay over one another, all of one task, since only their episodes are the same."""
+    chosen = [run for run_id in together if (run := snapshot.run(run_id)) is not None]
+    if len(chosen) > 1:
+        return _of_one_task(chosen)
     session = snapshot.session
     begun = [run for ids in session.runs.values() for run in ids] if session is not None else []
     if in_focus is not None and in_focus not in begun:

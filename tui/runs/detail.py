@@ -1,6 +1,7 @@
 """The selected run in words: what is, what can be done, and what its files say of it."""
 
 import os
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -108,7 +109,7 @@ def _again(filed: Filed | None) -> str:
     return f"r resumes from {count(filed.checkpoint)}"
 
 
-def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
+def facts(summary: Summary, filed: Filed | None, now: float) -> list[tuple[str, str]]:
     """(what, its text) for the lines under the sentence; what is not known is left out."""
     status, best = summary.status, best_of(summary)
     seconds = status.more.get("seconds")
@@ -123,6 +124,7 @@ def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
         ("name", summary.name or ""),
         ("fork of", summary.parent or ""),
         ("trains", _trains(summary)),
+        ("started" if status.started else "made", _moment(status.started or status.created, now)),
         ("best", "" if best is None else f"{value_text(best, summary.metric)} on validation{where}"),
         ("speed", ", ".join(text for text in (pace, took, held) if text)),
         ("device", ", ".join(text for text in (status.device, _process(summary)) if text)),
@@ -133,6 +135,16 @@ def facts(summary: Summary, filed: Filed | None) -> list[tuple[str, str]]:
         lines += list(filed.spec)
     lines.append(("folder", str(summary.run.path)))
     return [(name, plain(text)) for name, text in lines if text]
+
+
+def _moment(at: float | None, now: float) -> str:
+    """`2 h ago, 2026-11-21 14:03`, by this machine's time of day; nothing for what is no time."""
+    if not _sound(at) or at is None:
+        return ""
+    try:
+        return f"{age(now - at)}, {time.strftime('%Y-%m-%d %H:%M', time.localtime(at))}"
+    except (OverflowError, ValueError, OSError):
+        return ""
 
 
 def _sound(value: Any) -> bool:

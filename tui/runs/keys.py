@@ -7,7 +7,7 @@ from engine.runs.processes import RESUMABLE
 from tui.keys import Key
 
 KEYS = (
-    Key("enter", "open", "Open", "look at the run on Bench", "no run is selected"),
+    Key("enter", "open", "Open", "look at the run on Bench, or at the marked ones", "no run is selected"),
     Key("p", "pause", "Pause", "write a checkpoint, end, free the device", "only runs under way"),
     Key("x", "stop", "Stop", "write a checkpoint and end", "only runs under way or paused"),
     Key("r", "resume", "Resume", "go on from the last checkpoint", "only paused, stopped, crashed, failed"),
@@ -18,7 +18,7 @@ KEYS = (
     Key("u", "undo", "Undo", "put the last removed runs back", in_footer=False),
     Key("R", "replay", "Replay", "play its curves back", "only runs that recorded something", False),
     Key("o", "order", "Order", "newest, state, task, algorithm, best, name", in_footer=False),
-    Key("space", "mark", "Mark", "mark several for p, x, r and del", "no run is selected", in_footer=False),
+    Key("space", "mark", "Mark", "mark several for enter, p, x, r, d", "no run is selected", in_footer=False),
     Key("escape", "back", "Back", "drop the filter, then the marks", in_footer=False),
 )
 

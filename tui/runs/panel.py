@@ -52,7 +52,7 @@ class RunPanel(VerticalScroll, can_focus=True):
         asked = snapshot.asked.get(run.id, frozenset())
         said = sentence(run, asked, filed, snapshot.ahead_of(run), os.uname().nodename, time.time())
         told = Text(said, style="bold")
-        for name, text in facts(run, filed):
+        for name, text in facts(run, filed, time.time()):
             told.append(f"\n{pad(name, 11)}", style="not bold dim").append(text, style="not bold")
         self._tell(told, run_label(run))
         if self._looked_at != (run.id, run.status.updated):

@@ -118,7 +118,7 @@ class BenchScreen(ColumnScreen):
         """Whether the columns of curves and inner loop are there; they need NumPy, which the first frame does
         not wait for."""
         self._chosen_run: str | None = None
-        self._came_for: str | None = None
+        self._came_for: tuple[str | None, tuple[str, ...]] = (None, ())
         self._watched: list[str] = []
         self._states: list[tuple[str, bool]] = []
         self._begun: Any = None
@@ -183,10 +183,11 @@ class BenchScreen(ColumnScreen):
 
     def on_screen_resume(self) -> None:
         self._watched = []
-        if self.workbench.run_in_focus != self._came_for:
-            self._came_for = self.workbench.run_in_focus
+        come_for = (self.workbench.run_in_focus, self.workbench.laid_over)
+        if come_for != self._came_for:
+            self._came_for = come_for
             self._chosen_run, self.choose.looking_at_tasks = None, False
-            self.show_column(WATCHING if self._came_for is not None else self.column)
+            self.show_column(WATCHING if come_for[0] is not None else self.column)
 
     def on_descendant_focus(self) -> None:
         self.choose.about()
@@ -224,7 +225,9 @@ class BenchScreen(ColumnScreen):
     def _begin(self, what: list[str], options: Any) -> None:
         if self._is_starting:
             return
-        self.workbench.run_in_focus = self._came_for = self._chosen_run = None
+        self.workbench.run_in_focus = self._chosen_run = None
+        self.workbench.laid_over = ()
+        self._came_for = (None, ())
         self.choose.looking_at_tasks = False
         self._begun = self.workbench.begin(what, options)
         self._wait_for_begin()
@@ -281,12 +284,15 @@ class BenchScreen(ColumnScreen):
 
     def draw(self, snapshot: Snapshot) -> None:
         """Draws the runs shown, the inner loop of one of them, and the session's progress."""
-        runs = shown_runs(snapshot, self.workbench.run_in_focus)
+        runs = self._runs_of(snapshot)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
         self._watch([summary.id for summary in runs])
         if self.is_whole:
             self._draw_columns(snapshot, runs, one)
         self._draw_choices(snapshot)
+
+    def _runs_of(self, snapshot: Snapshot) -> "tuple[Summary, ...]":
+        return shown_runs(snapshot, self.workbench.run_in_focus, self.workbench.laid_over)
 
     def draw_anew(self) -> None:
         self.choose.draw()
@@ -346,7 +352,7 @@ class BenchScreen(ColumnScreen):
 
     def action_next_run(self) -> None:
         """Looks at the next of the runs shown."""
-        runs = shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)
+        runs = self._runs_of(self.workbench.snapshot)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
         if one is not None and len(runs) > 1:
             self.choose.looking_at_tasks = False
@@ -373,7 +379,7 @@ class BenchScreen(ColumnScreen):
         if action == "find_no_more":
             return self.is_mounted and self.choose.is_finding
         if action == "next_run":
-            several = len(shown_runs(self.workbench.snapshot, self.workbench.run_in_focus)) > 1
+            several = len(self._runs_of(self.workbench.snapshot)) > 1
             return True if several else None
         if action == "layers":
             return True if self._has_layers else None

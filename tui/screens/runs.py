@@ -163,9 +163,19 @@ class RunsScreen(PlaceScreen):
     # What the keys do
 
     def action_open(self) -> None:
-        """Looks at the run on Bench."""
-        if self.current is not None:
-            self.workbench.open_run(self.current.id)
+        """Looks at the run on Bench, or at the marked ones of one task laid over each other."""
+        meant = self.meant()
+        first = self.current if self.current in meant else next(iter(meant), None)
+        if first is None:
+            return
+        together = [first.id, *(run.id for run in meant if run.task == first.task and run.id != first.id)]
+        if len(together) > 1:
+            self.workbench.open_together(together)
+        else:
+            self.workbench.open_run(first.id)
+        if len(together) < len(meant):
+            left_out = len(meant) - len(together)
+            self.workbench.tell(f"{left_out} of another task left out: their episodes are others")
 
     def action_pause(self) -> None:
         """Asks the meant runs that are under way to pause."""

@@ -57,6 +57,8 @@ class Chart(Widget, can_focus=True):
         self.fitted = False
         """Whether the x axis ends at the data, not where the training will."""
         self._curves: tuple[Curve, ...] = ()
+        self.names_first = False
+        """Whether the title gives way to the curves' names, as it does with the focus."""
         self._note = ""
         self._whole: Range | None = None
         self._sticky = StickyRange()
@@ -188,7 +190,8 @@ class Chart(Widget, can_focus=True):
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
         remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
-        found = heading(plain(self.title), names, remark, width, names_first=self.has_focus)
+        first = self.has_focus or self.names_first
+        found = heading(plain(self.title), names, remark, width, names_first=first)
         pieces = [(text, inks[index] if index >= 0 else index) for text, index in found]
         title = self._style(PLAIN) + Style(bold=True, reverse=self.has_focus)
         styles = [title if ink == TITLE else self._style(max(AXIS, 2 * ink)) for _, ink in pieces]
