@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from fake_runs import make_run
-from hostile_runs import MARKUP, spoil
+from hostile_runs import MARKUP, spoil, spoil_in_known_ways
 from runs_app import shown, until
 from tested_runs import run_with_result
 from textual.screen import Screen
 
 from engine.runs import EventWriter, processes
+from engine.runs.testing import digest_in
+from tui import app as app_module
 from tui.app import Workbench
+from tui.compare.widgets import ResultTable
+from tui.episode import asking
+from tui.runs import panel
 from tui.screens.bench import BenchScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.episode import EpisodeScreen
@@ -26,6 +32,8 @@ pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExce
 
 USUAL, ALL, EACH = 20, 800, 5
 """Seeds of the usual run, of the long one, and of one folder."""
+PYTHON = re.compile(r"[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
+"""How a fault begins that nobody put into words."""
 LONG = [pytest.param(first, marks=pytest.mark.long) for first in range(USUAL, ALL, EACH)]
 
 
@@ -35,6 +43,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sound") / "runs"
     for algorithm, after in (("maml", 0.9), ("pretrain", 0.7)):
         run = run_with_result(folder, algorithm, after)
+        result = run.results / f"{'a' * 16}.json"
+        digest = digest_in(next(run.checkpoints.iterdir()).name)
+        result.write_text(json.dumps({**json.loads(result.read_text()), "checkpoint": digest}))
         with EventWriter(run.events_path) as events:
             for step in range(1, 60):
                 losses = {"support_loss": [2.0, 1.0], "query_loss": [2.0, 1.0], "accuracy": [0.2, 0.6]}
@@ -47,38 +58,119 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def look_round(runs: Path, *, size: tuple[int, int] = (110, 40)) -> list[str]:
-    """Opens the folder and every screen on it; returns what each showed."""
-    seen = []
+class StrictWorkbench(Workbench):
+    """Collects what is told as a fault that nobody foresaw, which people would only be shown."""
 
-    async def visit(app: Workbench, place: type[Screen[None]], *keys: str) -> None:
-        for key in keys:
+    CSS_PATH = str(Path(app_module.__file__).with_name("theme.tcss"))
+
+    def __init__(self, runs: Path) -> None:
+        super().__init__(runs, runs.parent / "data")
+        self.unforeseen: list[str] = []
+
+    def complain(self, text: str) -> None:
+        self.unforeseen += [text] if PYTHON.match(text) else []
+
+
+async def settle(app: StrictWorkbench, true: Callable[[], bool], wanted: str) -> None:
+    """Waits until something is so and no thread of the app works any more."""
+    end = time.monotonic() + 10
+    while not (true() and all(worker.is_finished for worker in app.workers)):
+        working = [worker.group for worker in app.workers if not worker.is_finished]
+        assert time.monotonic() < end, f"{wanted}; still working: {working}\n{shown(app)}"
+        await asyncio.sleep(0.005)
+
+
+async def visit(app: StrictWorkbench, place: type[Screen[None]], *keys: str) -> None:
+    """Presses the keys and waits for the screen."""
+    for key in keys:
+        app.simulate_key(key)
+    await settle(app, lambda: isinstance(app.screen, place) and bool(shown(app).strip()), place.__name__)
+
+
+async def rows_of_runs(app: StrictWorkbench) -> None:
+    """Every row of Runs, with what its panel says."""
+    assert isinstance(app.screen, RunsScreen)
+    table, about = app.screen.table, app.screen.panel
+    for index in range(len(table.rows)):
+        table.go_to(index)
+        run = table.rows[index].id
+        await settle(app, lambda run=run: run in about._filed, f"the panel of {run}")
+
+
+async def tables_of_compare(app: StrictWorkbench) -> None:
+    """Every table of Compare, every row of it, on all axes and baselines."""
+    screen = app.screen
+    assert isinstance(screen, CompareScreen)
+    for number in range(screen.view.of if screen.view else 0):
+        await settle(app, lambda at=number: screen.view.number == at, f"table {number}")
+        table = screen.query_one(ResultTable)
+        for key in ("t", "n", "i", *["down"] * table.row_count, "b"):
             app.simulate_key(key)
-        end = time.monotonic() + 10
-        while not (isinstance(app.screen, place) and shown(app).strip()):
-            assert time.monotonic() < end, f"{place.__name__} does not open"
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.15)
-        seen.append(shown(app))
+            await settle(app, lambda: True, key)
+        baseline = screen.view.baseline
+        app.simulate_key("right_square_bracket")
+        await settle(app, lambda: True, f"baseline {baseline}")
+
+
+async def episodes_of_runs(app: StrictWorkbench) -> None:
+    """Two episodes of every finished run."""
+    screen = app.screen
+    assert isinstance(screen, EpisodeScreen)
+    for run in [run for run in app.snapshot.runs if run.state == "finished"]:
+        app.run_in_focus = run.id
+        screen.refresh_picture()
+        for key in ("n", "p"):
+            number = screen.number + (1 if key == "n" else -1)
+            app.simulate_key(key)
+            await settle(app, lambda at=number: screen.number == at, f"{key} on {run.id}")
+
+
+async def benches_of_runs(app: StrictWorkbench) -> None:
+    """The curves, inner loop and figures of every run, and its log."""
+    for run in app.snapshot.runs:
+        app.open_run(run.id)
+        await settle(app, lambda at=run.id: at in app.snapshot.histories, f"the curves of {run.id}")
+        await asyncio.sleep(0)
+        assert isinstance(app.screen, BenchScreen)
+        app.screen.refresh_picture()
+
+
+def look_round(runs: Path, *, size: tuple[int, int] = (110, 40)) -> tuple[list[str], list[str]]:
+    """Opens the folder and every screen on it, looks at all that each has to show; returns what the screens
+    showed at last, and the faults that nobody foresaw."""
+    seen = []
+    app = StrictWorkbench(runs)
 
     async def go() -> None:
-        app = Workbench(runs, runs.parent / "data")
         async with app.run_test(size=size) as pilot:
             await until(pilot, lambda: bool(app.snapshot.taken))
             await visit(app, BenchScreen, "escape")
-            await visit(app, LogScreen, "2", "end", "L")
-            await visit(app, BenchScreen, "escape", "home", "down", "enter")
-            await visit(app, CompareScreen, "3")
-            await visit(app, EpisodeScreen, "4")
             await visit(app, RunsScreen, "2")
+            await rows_of_runs(app)
+            seen.append(shown(app))
+            await visit(app, LogScreen, "end", "L")
+            seen.append(shown(app))
+            await visit(app, CompareScreen, "escape", "3")
+            await tables_of_compare(app)
+            seen.append(shown(app))
+            await visit(app, EpisodeScreen, "4")
+            await episodes_of_runs(app)
+            seen.append(shown(app))
+            await visit(app, BenchScreen, "1")
+            await benches_of_runs(app)
+            seen.append(shown(app))
+            await visit(app, RunsScreen, "2")
+            seen.append(shown(app))
 
     asyncio.run(go())
-    return seen
+    return seen, app.unforeseen
 
 
 @pytest.fixture
 def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A question about an episode starts a process that ends at once."""
+    """A question about an episode starts a process that ends at once; nothing waits for people."""
+    monkeypatch.setattr(panel, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(asking, "LOOK_SECONDS", 0.005)
     monkeypatch.setattr(processes, "worker_command", lambda *asked: [shutil.which("true") or "true"])
 
 
@@ -100,14 +192,25 @@ def test_every_screen_opens_on_a_spoilt_folder(
     sound: Path, tmp_path: Path, no_workers: None, first: int
 ) -> None:
     runs = spoilt(sound, tmp_path, range(first, first + EACH))
-    assert all("kshot" in text for text in look_round(runs))
+    _, unforeseen = look_round(runs)
+    assert not unforeseen
+
+
+def test_every_screen_opens_on_what_once_ended_the_app(
+    sound: Path, tmp_path: Path, no_workers: None
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(sound, runs)
+    spoil_in_known_ways(runs, next(sound.glob("*maml-glyphs*")))
+    _, unforeseen = look_round(runs)
+    assert not unforeseen
 
 
 def test_texts_from_files_are_shown_as_they_are(sound: Path, tmp_path: Path, no_workers: None) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(sound, runs)
     make_run(runs, seed=3, name=MARKUP, state="finished", step=40, steps=40)
-    assert MARKUP in look_round(runs)[-1]
+    assert MARKUP in look_round(runs)[0][-1]
 
 
 @pytest.mark.long
@@ -118,4 +221,5 @@ def test_a_million_events(sound: Path, tmp_path: Path, no_workers: None) -> None
         for step in range(60, 1_000_060):
             event = {"seq": step + 100, "time": 1.0, "kind": "train", "step": step, "outer_loss": 1 / step}
             events.write(json.dumps(event) + "\n")
-    assert all("kshot" in text for text in look_round(runs))
+    _, unforeseen = look_round(runs)
+    assert not unforeseen

@@ -1,22 +1,44 @@
-"""Numbers as people read them: intervals as `95.8 ± 0.4`, times as `3 min 34 s`, counts as `80,000`."""
+"""Numbers as people read them: intervals as `95.8 ± 0.4`, times as `3 min 34 s`, counts as `80,000`.
 
-from math import floor, log10
+Total: they come from files, and what is no number that can be told is missing.
+"""
+
+from math import floor, isfinite, log10
 from typing import Any
 
 MISSING = "–"
+LARGEST = 1e15
+"""From here on a number is told by its power of ten, and a time or a count not at all."""
+
+
+def finite(value: Any) -> float | None:
+    """The value as a float; None for what is no number, not finite, or beyond what a float holds."""
+    try:
+        return float(value) if isinstance(value, int | float) and isfinite(value) else None
+    except OverflowError:
+        return None
+
+
+def _tellable(value: Any) -> float | None:
+    number = finite(value)
+    return None if number is None or abs(number) >= LARGEST else number
 
 
 def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) -> str:
     """A mean with its half-width: accuracy in percent, one decimal; an error, three significant digits."""
     if entry is None:
         return MISSING
-    mean, half_width = entry.get("mean"), entry.get("ci95")
+    mean, half_width = finite(entry.get("mean")), finite(entry.get("ci95"))
     if mean is None:
         return "not finite"
     places = decimals(mean, half_width, metric, signed)
     sign = "+" if signed else ""
-    text = f"{mean:{sign}.{places}f}"
-    return text if half_width is None else f"{text} ± {half_width:.{places}f}"
+    text = _rounded(mean, places, sign)
+    return text if half_width is None else f"{text} ± {_rounded(half_width, places)}"
+
+
+def _rounded(value: float, places: int, sign: str = "") -> str:
+    return f"{value:{sign}.{places}f}" if abs(value) < LARGEST else f"{value:{sign}.3g}"
 
 
 def decimals(mean: float, half_width: float | None, metric: str, signed: bool = False) -> int:
@@ -29,11 +51,12 @@ def decimals(mean: float, half_width: float | None, metric: str, signed: bool = 
 
 def duration(seconds: float | None) -> str:
     """A time in at most two units: `48 s`, `3 min 34 s`, `2 h 05 min`."""
-    if seconds is None:
+    told = _tellable(seconds)
+    if told is None:
         return MISSING
-    if 0 < seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
+    if 0 < told < 9.95:
+        return f"{told:.1f} s"
+    whole = round(told)
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
@@ -43,24 +66,26 @@ def duration(seconds: float | None) -> str:
 
 def count(number: int | None) -> str:
     """A whole number with thousands separated."""
-    return MISSING if number is None else f"{number:,}"
+    return MISSING if _tellable(number) is None else f"{number:,}"
 
 
 def size(number_of_bytes: float | None) -> str:
     """Memory: `231 MB`, `1.4 GB`."""
-    if number_of_bytes is None:
+    told = _tellable(number_of_bytes)
+    if told is None:
         return MISSING
-    megabytes = number_of_bytes / 1e6
+    megabytes = told / 1e6
     return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
 
 
 def speed(iterations_per_second: float | None) -> str:
     """Meta-iterations a second, or seconds an iteration where they are slower than that."""
-    if not iterations_per_second or iterations_per_second <= 0:
+    told = _tellable(iterations_per_second)
+    if told is None or told <= 1 / LARGEST:
         return ""
-    if iterations_per_second < 1:
-        return f"{1 / iterations_per_second:.1f} s/it"
-    return f"{iterations_per_second:.{1 if iterations_per_second < 100 else 0}f} it/s"
+    if told < 1:
+        return f"{1 / told:.1f} s/it"
+    return f"{told:.{1 if told < 100 else 0}f} it/s"
 
 
 def metric_value(value: float | None, metric: str) -> str:
@@ -70,6 +95,7 @@ def metric_value(value: float | None, metric: str) -> str:
 
 def age(seconds: float) -> str:
     """How long ago, in one unit."""
+    seconds = _tellable(seconds) or 0.0
     for unit, length in (("day", 86400), ("h", 3600), ("min", 60)):
         if seconds >= length:
             whole = int(seconds // length)

@@ -8,6 +8,7 @@ from math import nan
 from typing import Any
 
 from engine.runs import Run, Status, Summary, asked, read_evaluations, read_events
+from engine.runs.files import read_small
 from tui.numbers import age, count, duration, interval, size, speed
 from tui.output import cells, columns, emit, left_out, say, shown_width
 from tui.views import RunView, named_value, value_text
@@ -154,8 +155,8 @@ def spec_of(run: Run) -> Any:
     import yaml
 
     try:
-        return yaml.safe_load(run.spec_path.read_text())
-    except (OSError, ValueError, yaml.YAMLError):
+        return yaml.safe_load(read_small(run.spec_path).decode("utf-8", "replace"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
         return None
 
 
@@ -246,7 +247,7 @@ def _spec_text(run: Run, whole: bool) -> str:
         shown, number = _without_empty(content)
         return yaml_text(shown) + (f"# {left_out(number)}" if number else "")
     try:
-        return run.spec_path.read_text(errors="replace")
+        return read_small(run.spec_path).decode("utf-8", "replace")
     except OSError:
         return "(spec.yaml cannot be read)"
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine.errors import RequestError
 from engine.runs.files import from_json, plain, read_small, to_json, write_whole
@@ -33,6 +33,9 @@ from engine.runs.testing import tested_checkpoint
 
 if TYPE_CHECKING:
     from engine.presets import Spec
+    from engine.presets.schema import Section
+
+Part = TypeVar("Part", bound="Section")
 
 KIND = "episode"
 PREFIX = "episode-"
@@ -115,20 +118,22 @@ def evaluation_of(run: Run, spec: "Spec", checkpoint: str) -> dict[str, Any] | N
 
 def _as_tested(spec: "Spec", result: Mapping[str, Any]) -> "Spec":
     """The spec with what its evaluation chose on validation, and with that evaluation's episodes."""
-    protocol, chosen = result["protocol"], result["chosen"] or {}
-    evaluation = spec.evaluation
-    tuned: dict[str, Any] = {name: chosen[name] for name in TUNED if chosen.get(name) is not None}
-    if isinstance(tuned.get("parameters"), list):
-        tuned["parameters"] = tuple(tuned["parameters"])
-    changes: dict[str, Any] = {"adaptation": evaluation.adaptation.model_copy(update=tuned)}
-    for ours, theirs in (
-        ("seed", "evaluation_seed"),
-        ("statistics", "statistics"),
-        ("steps", "steps_in_testing"),
-    ):
-        if protocol.get(theirs) is not None:
-            changes[ours] = protocol[theirs]
-    return spec.model_copy(update={"evaluation": evaluation.model_copy(update=changes)})
+    protocol, chosen = result["protocol"], result.get("chosen") or {}
+    tuned = {name: chosen.get(name) for name in TUNED}
+    evaluation = spec.evaluation.model_copy(update={"adaptation": _with(spec.evaluation.adaptation, tuned)})
+    names = {"seed": "evaluation_seed", "statistics": "statistics", "steps": "steps_in_testing"}
+    told = {ours: protocol.get(theirs) for ours, theirs in names.items()}
+    return spec.model_copy(update={"evaluation": _with(evaluation, told)})
+
+
+def _with(section: "Part", values: Mapping[str, Any]) -> "Part":
+    """The section with those of these values that its schema takes; a file may hold any others."""
+    for name, value in values.items():
+        if value is not None:
+            changed = {**section.model_dump(by_alias=True), name: value}
+            with contextlib.suppress(ValueError, OverflowError):
+                section = type(section).model_validate(changed)
+    return section
 
 
 def hardest(result: Mapping[str, Any]) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ import functools
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,10 @@ from engine.runs.store import Run
 LIVE = frozenset({"queued", "starting", "running"})
 STATES = frozenset({*LIVE, "paused", "stopped", "finished", "failed"})
 SILENT_SECONDS = 60.0
+LARGEST = 10**15
+"""No count, speed or metric of a training comes near; a file that says more is not believed."""
+FIGURES = ("iterations_per_second", "memory_bytes", "seconds")
+"""What of `Status.more` is a number, or absent."""
 HEARTBEAT_SECONDS = 0.5
 
 
@@ -167,16 +171,43 @@ def from_content(content: Mapping[str, Any]) -> Status:
     for name in ("phase", "host", "boot", "device"):
         known[name] = plain(content.get(name)) if isinstance(content.get(name), str) else ""
     for name in ("step", "steps"):
-        known[name] = whole if type(whole := content.get(name)) is int and whole >= 0 else 0
+        known[name] = whole if type(whole := content.get(name)) is int and 0 <= whole < LARGEST else 0
     known["pid"] = pid if type(pid := content.get("pid")) is int and pid > 0 else None
     for name in ("created", "started", "updated"):
         value = content.get(name)
         known[name] = float(value) if isinstance(value, int | float) and abs(value) < 1e12 else None
     known["error"] = plain(content["error"], 2000) if isinstance(content.get("error"), str) else None
-    known["best"] = best if isinstance(best := content.get("best"), dict) else None
+    known["best"] = _best(content.get("best"))
     known["summary"] = summary if isinstance(summary := content.get("summary"), dict) else {}
-    known["more"] = {key: value for key, value in content.items() if key not in known}
+    known["more"] = {
+        key: value
+        for key, value in content.items()
+        if key not in known and (key not in FIGURES or _is_figure(value))
+    }
     return Status(**known)
+
+
+def _best(content: Any) -> dict[str, Any] | None:
+    """What stands there of the best checkpoint, without what is of the wrong type."""
+    if not isinstance(content, dict):
+        return None
+    sound: dict[str, Callable[[Any], bool]] = {
+        "step": lambda value: type(value) is int and 0 <= value < LARGEST,
+        "value": lambda value: value is None or _is_figure(value),
+        "file": _is_file_name,
+        "files": lambda value: isinstance(value, list) and all(_is_file_name(name) for name in value),
+    }
+    return {key: value for key, value in content.items() if key not in sound or sound[key](value)}
+
+
+def _is_figure(value: Any) -> bool:
+    """Whether this is a number that can be counted with and told."""
+    return type(value) in (int, float) and abs(value) < LARGEST
+
+
+def _is_file_name(value: Any) -> bool:
+    """Whether this names a file within its folder."""
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= 100 and "/" not in value
 
 
 class StatusWriter:

@@ -1,6 +1,5 @@
 """Testing runs: the spec of a test, asked by request files of one background worker, and its answers."""
 
-import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from engine.data import image_shape, split_hash
 from engine.errors import RequestError
 from engine.presets import ImageTask, Spec, spec_to_dict
 from engine.presets.contradictions import contradiction
+from engine.runs.checkpoints import list_checkpoints
+from engine.runs.files import from_json, plain, read_small
 from engine.runs.processes import spawn
 from engine.runs.results import (
     evaluation_id,
@@ -102,9 +103,9 @@ class Test:
         if self.id is None or self.done:
             return None
         try:
-            value = json.loads((self.run.results / f".{self.id}.progress").read_text())
-            return str(value["phase"]), int(value["done"]), int(value["total"])
-        except (OSError, ValueError, KeyError, TypeError):
+            value = from_json(read_small(self.run.results / f".{self.id}.progress", 1 << 16))
+            return plain(value["phase"], 60), int(value["done"]), int(value["total"])
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return "waiting for the device", 0, 0
 
 
@@ -141,9 +142,8 @@ class Tests:
         for test in self.tests:
             if not test.done and test.id is not None:
                 test.result = read_evaluation(test.run, test.id)
-                error = _error_path(test)
-                if test.result is None and error.exists():
-                    test.error = error.read_text(errors="replace").strip() or "the test failed"
+                if test.result is None:
+                    test.error = _told_error(test)
         if ended is not None:
             for test in self.tests:
                 if not test.done and test.handed_over:
@@ -171,11 +171,9 @@ class Tests:
 
 def tested_checkpoint(run: Run, status: Status) -> str | None:
     """The file name of the checkpoint that tests use: best on validation, else the last; None without any."""
+    names = [checkpoint.path.name for checkpoint in list_checkpoints(run)]
     best = (status.best or {}).get("file")
-    if best and (run.checkpoints / best).exists():
-        return str(best)
-    names = [path.name for path in run.checkpoints.glob("[0-9]*-*.pt")]
-    return max(names, key=lambda name: int(name.partition("-")[0]), default=None)
+    return str(best) if best in names else names[-1] if names else None
 
 
 def tested_checkpoints(run: Run, members: int) -> tuple[tuple[str, ...], str | None]:
@@ -184,11 +182,11 @@ def tested_checkpoints(run: Run, members: int) -> tuple[tuple[str, ...], str | N
     if members == 1:
         one = tested_checkpoint(run, status)
         return ((one,), None) if one else ((), "there is no checkpoint to test")
-    files = [str(name) for name in (status.best or {}).get("files") or ()]
-    there = [name for name in files if (run.checkpoints / name).exists()]
+    names = {checkpoint.path.name for checkpoint in list_checkpoints(run)}
+    there = [str(name) for name in (status.best or {}).get("files") or () if name in names]
     if len(there) < members:
         kept = f"{len(there)} of its best checkpoints are kept"
-        return (), f"an ensemble of {members}: {kept}; train with training.keep_best={members} (--fresh)"
+        return (), f"an ensemble of {members} is asked for, but {kept}"
     return tuple(there[:members]), None
 
 
@@ -210,6 +208,15 @@ def start_evaluation(runs: Sequence[Run], data_dir: Path) -> "subprocess.Popen[b
 
 def _split_hash(spec: Spec, data_dir: Path) -> str:
     return split_hash(spec.task, data_dir) if isinstance(spec.task, ImageTask) else ""
+
+
+def _told_error(test: Test) -> str | None:
+    """Why the worker could not answer; None where it has not said so."""
+    try:
+        told = read_small(_error_path(test), 1 << 20)
+    except OSError:
+        return None
+    return plain(told.decode("utf-8", "replace"), 500).strip() or "the test failed"
 
 
 def _error_path(test: Test) -> Path:

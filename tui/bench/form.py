@@ -13,6 +13,9 @@ from tui.bench.selection import Selection, override_path, scope_of
 
 SECTIONS = ("task", "model", "adaptation", "outer", "training", "evaluation")
 RUN = "run"
+MOST_DIGITS = {"seed": 18, "seeds": 3}
+"""More seeds than that are not begun by a key; and Python refuses to read thousands of digits."""
+LONGEST_FOUND = 40
 BASELINE = "pretrain"
 
 
@@ -145,8 +148,11 @@ def with_value(selection: Selection, path: str, text: str, scope: str | None) ->
         return replace(selection, device=text)
     if path in ("seed", "seeds"):
         least = 1 if path == "seeds" else 0
-        if not text.isdecimal() or int(text) < least:
-            raise RequestError(f'--{path} must be a whole number of at least {least}, found "{text}"')
+        digits = MOST_DIGITS[path]
+        if not text.isdecimal() or len(text) > digits or int(text) < least:
+            most = f" and of at most {digits} digits" if text.isdecimal() and len(text) > digits else ""
+            found = text if len(text) <= LONGEST_FOUND else f"{text[:LONGEST_FOUND]}…"
+            raise RequestError(f'--{path} must be a whole number of at least {least}{most}, found "{found}"')
         changes: dict[str, Any] = {path: int(text)}
         return replace(selection, **changes)
     return selection.with_override(path, text, scope)

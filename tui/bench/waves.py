@@ -9,6 +9,7 @@ from tui.charts.series import Series
 
 POINTS = 160
 WAVES = 1000
+LARGEST = 1e15
 CLOUD = "#8a8a8a"
 SAMPLES = ("#00afff", "#ffaf00", "#5fd75f")
 TRUTH, SUPPORT = "#d0d0d0", "#ffaf00"
@@ -50,7 +51,9 @@ def fit_curves(fit: Mapping[str, Any], colour: str, shape: str) -> list[Series]:
         x, truth = _numbers(fit["x"]), _numbers(fit["truth"])
         support_x, support_y = _numbers(fit["support_x"]), _numbers(fit["support_y"])
         steps, predictions = list(fit["steps"]), [_numbers(values) for values in fit["predictions"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return []
+    if not all(type(step) is int and 0 <= step < LARGEST for step in steps):
         return []
     whole = [truth, *predictions]
     if any(values.shape != x.shape for values in whole) or support_x.shape != support_y.shape:
@@ -72,4 +75,9 @@ def fit_curves(fit: Mapping[str, Any], colour: str, shape: str) -> list[Series]:
 
 
 def _numbers(values: Any) -> np.ndarray:
-    return np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+    """A row of numbers, NaN for those that no chart can reach. Raises ValueError for anything else."""
+    found = np.asarray([np.nan if value is None else value for value in values], dtype=np.float64)
+    if found.ndim != 1:
+        raise ValueError("no row of numbers")
+    found[np.abs(found) > LARGEST] = np.nan
+    return found

@@ -5,6 +5,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 Numbers = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
+LARGEST = 1e15
+"""What is said to be larger is not believed; a number counts as not finite then."""
 LETTERS = "αβγδεζηθικλμνξοπρστυφχψω"
 
 
@@ -87,18 +90,20 @@ def read_answer(content: Mapping[str, Any]) -> ImageEpisode | CurveEpisode:
     """The answer in a result file. Raises ValueError for one that is not whole."""
     try:
         return _images(content) if content["shows"] == "images" else _curves(content)
-    except (KeyError, TypeError, IndexError, binascii.Error) as fault:
+    except (KeyError, TypeError, IndexError, OverflowError, AttributeError, binascii.Error) as fault:
         raise ValueError(f"an answer that cannot be read ({fault})") from fault
 
 
 def _common(content: Mapping[str, Any]) -> dict[str, Any]:
-    steps = tuple(int(step) for step in content["steps"])
+    steps = _counts(content["steps"])
+    if not steps or any(a >= b for a, b in pairwise(steps)):
+        raise ValueError("steps that do not rise")
     metric = _table(content["metric"], (len(steps),))
     after = content.get("after_step")
     return {
         "algorithm": str(content["algorithm"]),
         "task": str(content["task"]),
-        "number": int(content["episode"]),
+        "number": _counts([content["episode"]])[0],
         "steps": steps,
         "metric": metric,
         "after": steps.index(after) if after in steps else len(steps) - 1,
@@ -110,11 +115,16 @@ def _images(content: Mapping[str, Any]) -> ImageEpisode:
     common = _common(content)
     support, query = _pixels(content["support"]), _pixels(content["query"])
     probabilities = np.array(content["probabilities"], np.float64)
+    if probabilities.ndim != 3:
+        raise ValueError("probabilities that are no table of queries and classes for each step")
     ways = probabilities.shape[-1]
+    classes = tuple(str(name) for name in content["classes"])
+    if len(classes) != ways:
+        raise ValueError(f"{len(classes)} classes where {ways} are told apart")
     _table(content["probabilities"], (len(common["steps"]), len(query), ways))
     return ImageEpisode(
         **common,
-        classes=tuple(str(name) for name in content["classes"]),
+        classes=classes,
         support=support,
         support_labels=_labels(content["support_labels"], len(support), ways),
         query=query,
@@ -138,20 +148,29 @@ def _curves(content: Mapping[str, Any]) -> CurveEpisode:
 
 def _table(values: Any, shape: tuple[int, ...]) -> Numbers:
     found = np.array(values, np.float64)
+    found[np.abs(found) > LARGEST] = np.nan
     if found.shape != shape or 0 in shape:
         raise ValueError(f"numbers of shape {found.shape} where {shape} is expected")
     return found
 
 
+def _counts(values: Sequence[Any]) -> tuple[int, ...]:
+    """Whole numbers from 0 on."""
+    found = tuple(int(value) for value in values)
+    if not all(0 <= value < LARGEST for value in found):
+        raise ValueError("counts that are none")
+    return found
+
+
 def _labels(values: Sequence[Any], count: int, ways: int) -> tuple[int, ...]:
-    labels = tuple(int(value) for value in values)
+    labels = _counts(values)
     if len(labels) != count or not all(0 <= label < ways for label in labels):
         raise ValueError("labels that do not fit the images")
     return labels
 
 
 def _pixels(packed: Mapping[str, Any]) -> Pixels:
-    shape = tuple(int(side) for side in packed["shape"])
+    shape = _counts(packed["shape"])
     pixels = np.frombuffer(base64.b64decode(packed["data"]), np.uint8).reshape(shape)
     if len(shape) != 4 or 0 in shape or shape[3] not in (1, 3):
         raise ValueError(f"images of shape {shape}")

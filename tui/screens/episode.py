@@ -19,6 +19,7 @@ from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 
+MOST_DIGITS = 12
 PLAY_SECONDS, PATIENCE_SECONDS = 0.7, 0.5
 NO_RUNS = "There is no finished run yet. On 1, enter starts one; its test tasks can be looked at here then."
 
@@ -258,7 +259,8 @@ class EpisodeScreen(PlaceScreen):
 
     def on_input_submitted(self, message: Input.Submitted) -> None:
         """Goes to the number that was written."""
-        number = int(message.value) if message.value.isdigit() else 0
+        digits = message.value[: MOST_DIGITS + 1]  # Python refuses to read thousands
+        number = int(digits) if digits.isdecimal() and len(digits) <= MOST_DIGITS else 0
         self.action_close_line()
         if number >= 1:
             self.go_to(min(number, self.episodes or number) - 1)
