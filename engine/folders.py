@@ -1,4 +1,7 @@
-"""Where data sets and packed images lie. Outside `engine.data`, whose import costs Pillow and pydantic."""
+"""Where data sets, packed images and the user's choices lie.
+
+Outside `engine.data`, whose import costs Pillow and pydantic.
+"""
 
 import os
 from pathlib import Path
@@ -17,6 +20,11 @@ def data_folder(override: Path | None = None) -> Path:
 def cache_folder() -> Path:
     """The folder of packed images: KSHOT_CACHE, or XDG cache `/kshot`. It need not exist."""
     return _from_environment("KSHOT_CACHE") or _xdg("XDG_CACHE_HOME", ".cache") / "kshot"
+
+
+def config_folder() -> Path:
+    """The folder of the user's choices: XDG config `/kshot`. It need not exist."""
+    return _xdg("XDG_CONFIG_HOME", ".config") / "kshot"
 
 
 def _from_environment(name: str) -> Path | None:

@@ -24,12 +24,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or writes the user's runs, queue or presets."""
+    """No test reads or writes the user's runs, queue, presets or choices."""
     folder = tmp_path_factory.mktemp("own")
     (folder / "runtime").mkdir(mode=0o700)
     monkeypatch.setenv("KSHOT_RUNS", str(folder / "runs"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder / "runtime"))
     monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.delenv("KSHOT_PRESETS", raising=False)
     monkeypatch.delenv("KSHOT_SLOTS", raising=False)
 

@@ -19,12 +19,13 @@ from engine.errors import RequestError
 from tui.keys import EVERYWHERE, place
 from tui.marks import stand_on
 from tui.output import plain
+from tui.remembered import remember_theme, remembered_theme
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
 from tui.themes import DEFAULT_THEME, THEMES, after, grounds
-from tui.threads import LEAVING_SECONDS, Unbroken, use_abandonable_threads
+from tui.threads import LEAVING_SECONDS, Turns, Unbroken, use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         self._refused: str | None = None
         for theme in THEMES:
             self.register_theme(theme)
-        self.theme = DEFAULT_THEME
+        self.theme = self._theme_kept = remembered_theme(self.available_themes) or DEFAULT_THEME
+        self._keeping = Turns()
         stand_on(grounds(self.current_theme))
 
     @cached_property
@@ -296,6 +298,13 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         for screen in self.screen_stack if self.is_running else ():
             if isinstance(screen, PlaceScreen):
                 screen.refresh_picture()
+        if self.is_running and self.theme != self._theme_kept:
+            self._theme_kept = self.theme
+            self._keep_theme(self._keeping.after_others(partial(remember_theme, self.theme)))
+
+    @work(thread=True, group="theme")
+    def _keep_theme(self, keep: Callable[[], None]) -> None:
+        keep()
 
     def action_theme(self) -> None:
         """The next colour theme."""
