@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from engine.presets.names import RESIDUAL_BLOCKS
 from engine.presets.schema import ImageTask
 from engine.runs.events import read_events
 from engine.runs.listing import Summary, list_runs
+from engine.runs.sound_results import number
 from engine.runs.status import this_host
 
 # Operations a second of one thread on the convolutions of conv4, and a low guess for a large device.
@@ -21,6 +23,8 @@ OPERATIONS_ON_DEVICE = 5e12
 SECONDS_PER_PASS = 4e-4
 PROCESS_BYTES = 4e8
 LAST_BYTES = 256 * 1024
+SLOWEST = 1e-6
+"""Iterations a second; a file that says less measured nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,14 @@ def measured_runs(runs_dir: Path) -> list[Measured]:
         if summary.status.host != host or (summary.key and training in known):
             continue
         last = _last_speed(summary)
-        if not last.get("iterations_per_second"):
+        speed = number(last.get("iterations_per_second"))
+        if speed is None or speed < SLOWEST:
             continue
         shape = _shape_of(summary.run.spec_path)
         if shape is None:
             continue
         known.add(training)
-        found.append(Measured(shape, last["iterations_per_second"], last.get("memory_bytes"), summary.run.id))
+        found.append(Measured(shape, speed, number(last.get("memory_bytes")), summary.run.id))
     return found
 
 
@@ -95,7 +100,17 @@ def _last_speed(summary: Summary) -> Mapping[str, Any]:
 
 
 def estimate(spec: Spec, measured: list[Measured]) -> Estimate:
-    """Time and memory of this training; validation costs about a tenth more and is not counted."""
+    """Time and memory of this training; validation costs about a tenth more and is not counted.
+
+    Both infinite where a number of the spec is beyond what can be counted with.
+    """
+    try:
+        return _estimate(spec, measured)
+    except OverflowError:
+        return Estimate(inf, inf, "rough: its numbers are beyond any machine")
+
+
+def _estimate(spec: Spec, measured: list[Measured]) -> Estimate:
     if spec.outer.rule == "none":
         return Estimate(0.0, PROCESS_BYTES, "nothing is trained")
     shape = speed_shape(spec)
