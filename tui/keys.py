@@ -36,6 +36,8 @@ EVERYWHERE = (
     Key("ctrl+q", "quit", "Leave at once", "leave without a word", in_footer=False, priority=True),
 )
 
+LOG = Key("L", "log", "Log", "the log and the events of the run shown", "no run is shown", in_footer=False)
+"""For every place that shows a run."""
 PLACES: dict[str, Sequence[Key]] = {"everywhere": EVERYWHERE}
 """Every place's keys by its name; screens add theirs when they are imported."""
 

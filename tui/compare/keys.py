@@ -1,6 +1,6 @@
 """The keys of the compare screen and of its table."""
 
-from tui.keys import Key
+from tui.keys import LOG, Key
 
 NO_TABLE = "there is no table yet: no run has finished"
 KEYS = (
@@ -29,6 +29,7 @@ KEYS = (
     Key("m", "export('md')", "Markdown", "the table as Markdown", NO_TABLE),
     Key("v", "export('csv')", "CSV", "the table as CSV", NO_TABLE, in_footer=False),
     Key("J", "export('json')", "JSON", "the table as JSON", NO_TABLE, in_footer=False),
+    LOG,
 )
 TABLE_KEYS = (
     Key("up,k", "cursor_up", "Row up", "the row above; sentence and histogram follow", in_footer=False),

@@ -1,6 +1,6 @@
 """The episode screen's part of the table of keys."""
 
-from tui.keys import Key
+from tui.keys import LOG, Key
 
 TWO_STEPS = "an answer with more than one step"
 
@@ -24,5 +24,6 @@ KEYS = (
     Key("up,k", "pick_query(-1)", "Query before", "the query before", "a task of images", in_footer=False),
     Key("pagedown", "scroll_body(1)", "Scroll down", "scroll what does not fit", in_footer=False),
     Key("pageup", "scroll_body(-1)", "Scroll up", "scroll back", in_footer=False),
+    LOG,
     Key("escape", "close_line", "Close", "put the number's line away", in_footer=False),
 )

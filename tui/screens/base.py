@@ -11,6 +11,7 @@ from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
 
 if TYPE_CHECKING:
+    from engine.runs import Run
     from tui.app import Workbench
 
 
@@ -41,6 +42,19 @@ class PlaceScreen(Screen[None]):
 
     def draw_anew(self) -> None:
         """Draws what `draw` would leave as it is: the theme has changed."""
+
+    @property
+    def run_to_read(self) -> "Run | None":
+        """The run whose log can be read from here."""
+        return None
+
+    def action_log(self) -> None:
+        """Its log and events."""
+        run = self.run_to_read
+        if run is not None:
+            from tui.screens.log import LogScreen
+
+            self.app.push_screen(LogScreen(run))
 
     def on_mount(self) -> None:
         self.refresh_picture()

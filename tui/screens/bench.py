@@ -16,12 +16,12 @@ from tui.bench.looks import LAYOUT
 from tui.bench.opening import holds_runs, in_time, opening_columns
 from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, shown_runs
-from tui.keys import Key, place
+from tui.keys import LOG, Key, place
 from tui.screens.welcome import FIRST_COMPARISON, Welcome
 from tui.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from engine.runs import Summary
+    from engine.runs import Run, Summary
     from tui.bench.live import Preview
 
 KEYS = (
@@ -77,6 +77,7 @@ KEYS = (
         "the inner loop by layer: learned rates, how far layers move; or by step again",
         why_not="the run shown records nothing by layer",
     ),
+    LOG,
     Key(
         "tab",
         "panel(1)",
@@ -118,6 +119,8 @@ class BenchScreen(ColumnScreen):
         """Whether the columns of curves and inner loop are there; they need NumPy, which the first frame does
         not wait for."""
         self._chosen_run: str | None = None
+        self._one: Summary | None = None
+        """The run whose inner loop is shown."""
         self._came_for: tuple[str | None, tuple[str, ...]] = (None, ())
         self._watched: list[str] = []
         self._states: list[tuple[str, bool]] = []
@@ -183,6 +186,7 @@ class BenchScreen(ColumnScreen):
 
     def on_screen_resume(self) -> None:
         self._watched = []
+        self.choose.look_again()
         come_for = (self.workbench.run_in_focus, self.workbench.laid_over)
         if come_for != self._came_for:
             self._came_for = come_for
@@ -282,10 +286,18 @@ class BenchScreen(ColumnScreen):
 
     # Watching
 
+    @property
+    def run_to_read(self) -> "Run | None":
+        return self._one.run if self._one is not None else None
+
     def draw(self, snapshot: Snapshot) -> None:
         """Draws the runs shown, the inner loop of one of them, and the session's progress."""
         runs = self._runs_of(snapshot)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
+        if one is not self._one:
+            had, self._one = self._one, one
+            if (had is None) != (one is None):
+                self.refresh_bindings()
         self._watch([summary.id for summary in runs])
         if self.is_whole:
             self._draw_columns(snapshot, runs, one)
@@ -381,6 +393,8 @@ class BenchScreen(ColumnScreen):
         if action == "next_run":
             several = len(self._runs_of(self.workbench.snapshot)) > 1
             return True if several else None
+        if action == "log":
+            return True if self.run_to_read is not None else None
         if action == "layers":
             return True if self._has_layers else None
         if action == "choose_algorithm":

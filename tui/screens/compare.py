@@ -12,6 +12,7 @@ from textual.events import Resize
 from textual.message import Message
 from textual.widgets import DataTable, Static
 
+from engine.runs import Run
 from engine.runs.listing import Summary
 from tui.compare.answer import answer
 from tui.compare.curves import Axis, runs_of
@@ -190,6 +191,12 @@ class CompareScreen(PlaceScreen):
         """The table's row under the cursor."""
         return self.view.row(self.query_one(ResultTable).selected) if self.view else None
 
+    @property
+    def run_to_read(self) -> Run | None:
+        row = self.selected_row
+        run = self.workbench.snapshot.run(row["runs"][0]) if row is not None and row["runs"] else None
+        return run.run if run is not None else None
+
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         """The sentence and the histogram follow the cursor."""
         self._draw_row()
@@ -213,6 +220,7 @@ class CompareScreen(PlaceScreen):
             "table": view is not None and view.of > 1,
             "stop_tests": self._tests.under_way,
             "test": view is not None and not self._tests.under_way and has_finished(view),
+            "log": self.run_to_read is not None,
             "open_episode": bool(row["runs"]) if (row := self.selected_row) else False,
         }
         if action in ("baseline", "export"):

@@ -10,6 +10,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 from textual.worker import get_current_worker
 
+from engine.runs import Run
 from tui.episode.asking import Told, ask
 from tui.episode.body import EpisodeBody, Shown
 from tui.episode.choosing import Pair, next_algorithm, pair
@@ -71,7 +72,6 @@ class EpisodeScreen(PlaceScreen):
 
     def on_mount(self) -> None:
         self.body.display = False
-        super().on_mount()
 
     # What is asked.
 
@@ -183,6 +183,10 @@ class EpisodeScreen(PlaceScreen):
         """The episode's figures as text."""
         return self.body.as_text()
 
+    @property
+    def run_to_read(self) -> Run | None:
+        return self.pair.focus.run if self.pair is not None else None
+
     # Keys.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -191,6 +195,8 @@ class EpisodeScreen(PlaceScreen):
             return True if len(self._steps()) > 1 else None
         if action in ("episode", "random", "ask_number"):
             return True if self.pair is not None else None
+        if action == "log":
+            return True if self.run_to_read is not None else None
         if action == "hardest":
             return True if self.hardest else None
         if action == "pick_query":

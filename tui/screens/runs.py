@@ -249,12 +249,9 @@ class RunsScreen(PlaceScreen):
 
         self.app.push_screen(question, begin)
 
-    def action_log(self) -> None:
-        """The run's log and events."""
-        if self.current is not None:
-            from tui.screens.log import LogScreen
-
-            self.app.push_screen(LogScreen(self.current.run))
+    @property
+    def run_to_read(self) -> Run | None:
+        return self.current.run if self.current is not None else None
 
     def action_replay(self) -> None:
         """Plays the run back."""
