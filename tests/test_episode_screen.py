@@ -22,7 +22,7 @@ from tui import app as app_module
 from tui.app import Workbench
 from tui.episode.answers import CurveEpisode, ImageEpisode, read_answer
 from tui.episode.choosing import next_algorithm, pair
-from tui.episode.texts import bar, confusion, filmstrip, layers, query_lines
+from tui.episode.texts import confusion, filmstrip, layers, query_lines
 from tui.keys import PLACES
 from tui.screens.episode import EpisodeScreen
 from tui.snapshot import Snapshot
@@ -327,7 +327,6 @@ def test_texts_say_what_the_numbers_say() -> None:
     assert all(len(line) <= 60 for line in lines)
     moved = layers([episode], 1, 60).plain
     assert "conv1" in moved and "2.0 %" in moved and "–" in moved
-    assert bar(0.5, 4) == "██  " and bar(0.28, 4).startswith("█▏")
     many = filmstrip([read_answer(curve_answer())], 2, 20).plain.splitlines()
     assert all(len(line) <= 21 for line in many) and "…" in many[0]
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 
 from tui.contrast import MARKS, readable
 
-BASELINE = "pretrain"
-
 
 @dataclass(frozen=True)
 class Mark:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from engine.baseline import BASELINE
 from engine.data import check_task_fits
 from engine.devices import check_device, check_model
 from engine.errors import RequestError
@@ -18,7 +19,6 @@ from engine.runs.reuse import choose
 from engine.runs.rows import Options, Overrides, Resolver, stem
 from engine.runs.store import Run
 
-DEFAULT_BASELINE = "pretrain"
 Action = Literal["reuse", "wait", "resume", "retrain", "train"]
 ACTIONS: dict[str, Action] = {
     "finished": "reuse",
@@ -80,7 +80,7 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
     else:
         rows = tuple(Row(algorithm=name, label=stem(name)) for name in arguments[1:])
         comparison = Comparison(name="", summary="", tasks=(arguments[0],), rows=rows)
-    name = baseline or comparison.baseline or DEFAULT_BASELINE
+    name = baseline or comparison.baseline or BASELINE
     if name == "none":
         return replace(comparison, rows=_unique(comparison.rows), baseline=None)
     rows = comparison.rows

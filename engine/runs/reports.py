@@ -87,7 +87,7 @@ def evaluation_report(run_id: str, result: Result) -> dict[str, Any]:
         "metric": result["metric"],
         "higher_is_better": result["higher_is_better"],
         "protocol": result_protocol(result),
-        "episodes": len(_episodes_at(result, result["after_step"])),
+        "episodes": len(episodes_at(result, result["after_step"])),
         "checkpoint_step": result.get("checkpoint_step"),
         "chosen": result.get("chosen"),
         **means,
@@ -189,7 +189,7 @@ def _means(results: Sequence[Result]) -> dict[str, Any]:
 
 def _entry(results: Sequence[Result], steps: Sequence[Any]) -> dict[str, Any]:
     """Mean and interval, result i read at steps[i]; the step is null where seeds chose different ones."""
-    values = [_episodes_at(result, step) for result, step in zip(results, steps, strict=True)]
+    values = [episodes_at(result, step) for result, step in zip(results, steps, strict=True)]
     entry: dict[str, Any] = {"step": steps[0] if len(set(steps)) == 1 else None}
     if entry["step"] is None:
         entry["steps_by_seed"] = list(steps)
@@ -202,8 +202,8 @@ def _difference(row: RowRuns, reference: RowRuns) -> dict[str, Any] | None:
     seeds = [seed for seed in mine if seed in theirs]
     if not seeds or any(_episodes_of(mine[seed]) != _episodes_of(theirs[seed]) for seed in seeds):
         return None
-    values = [_episodes_at(mine[seed], mine[seed]["after_step"]) for seed in seeds]
-    others = [_episodes_at(theirs[seed], theirs[seed]["after_step"]) for seed in seeds]
+    values = [episodes_at(mine[seed], mine[seed]["after_step"]) for seed in seeds]
+    others = [episodes_at(theirs[seed], theirs[seed]["after_step"]) for seed in seeds]
     if any(one.size != other.size for one, other in zip(values, others, strict=True)):
         return None
     return _jsonable(paired_difference(values, others))
@@ -214,7 +214,7 @@ def _episodes_of(result: Result) -> tuple[Any, ...]:
     return tuple(result.get(key) for key in ("split_hash", "images_hash", "episodes_key"))
 
 
-def _episodes_at(result: Result, step: int) -> np.ndarray:
+def episodes_at(result: Result, step: int) -> np.ndarray:
     """Every episode's value at that step, float64 [episodes]; accuracy in percent; null is not a number."""
     column = list(result["steps"]).index(step)
     values = [episode[column] for episode in result["values"]]

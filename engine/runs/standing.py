@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from engine.baseline import BASELINE
 from engine.runs.listing import Summary
-from engine.runs.reports import Result, RowRuns, _episodes_at, table
+from engine.runs.reports import Result, RowRuns, episodes_at, table
 
-BASELINE = "pretrain"
 NOT_TESTED = "not tested yet"
 
 
@@ -90,7 +90,7 @@ class Standing:
             if reference is None or row is reference:
                 continue
             pairs = [
-                (_episodes_at(mine, mine["after_step"]), _episodes_at(theirs, theirs["after_step"]))
+                (episodes_at(mine, mine["after_step"]), episodes_at(theirs, theirs["after_step"]))
                 for seed, mine in row.finished.items()
                 if (theirs := reference.finished.get(seed)) is not None
             ]

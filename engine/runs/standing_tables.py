@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from engine.baseline import BASELINE
 from engine.errors import RequestError
 from engine.runs.files import plain
 from engine.runs.listing import Summary
 from engine.runs.reports import Result, RowRuns, Trained
 from engine.runs.row_labels import RowKey, labelled
 from engine.runs.sound_results import number
-from engine.runs.standing import BASELINE, Standing, missing
+from engine.runs.standing import Standing, missing
 
 if TYPE_CHECKING:
     from engine.presets import Spec

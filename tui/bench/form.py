@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from engine.baseline import BASELINE
 from engine.errors import RequestError
 from engine.presets import Spec, resolve
 from engine.presets.messages import allowed
@@ -16,7 +17,6 @@ RUN = "run"
 MOST_DIGITS = {"seed": 18, "seeds": 3}
 """More seeds than that are not begun by a key; and Python refuses to read thousands of digits."""
 LONGEST_FOUND = 40
-BASELINE = "pretrain"
 
 
 @dataclass(frozen=True)

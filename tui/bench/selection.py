@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.baseline import BASELINE
+
 if TYPE_CHECKING:
     from engine.runs.rows import Options
 
 FIRST_TASK = "sine-10shot"
-FIRST_ALGORITHMS = ("maml", "pretrain")
+FIRST_ALGORITHMS = ("maml", BASELINE)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Selection:
     @property
     def applying(self) -> tuple[str, ...]:
         """The overrides for all rows and for rows that are there; the baseline always is."""
-        there = {None, *self.algorithms, "pretrain"}
+        there = {None, *self.algorithms, BASELINE}
         return tuple(text for text in self.overrides if scope_of(text) in there)
 
     @property

@@ -21,19 +21,6 @@ def bar(value: float, width: int) -> str:
     return ("█" * full + (_ACROSS[rest] if rest else "")).ljust(width)
 
 
-def sparkline(values: Sequence[float], width: int) -> str:
-    """The last `width` values as blocks from the lowest to the highest of them; a gap is a blank."""
-    shown = list(values)[-width:] if width > 0 else []
-    known = [value for value in shown if isfinite(value)]
-    if not known:
-        return " " * len(shown)
-    low, high = min(known), max(known)
-
-    def block(value: float) -> str:
-        if not isfinite(value):
-            return " "
-        # Halves first: the span of two huge numbers may exceed every float.
-        share = (value / 2 - low / 2) / (high / 2 - low / 2) if high / 2 > low / 2 else 0.5
-        return _UP[min(7, int(share * 8))]
-
-    return "".join(block(value) for value in shown)
+def sparkline(fractions: Sequence[float]) -> str:
+    """One block for each number from 0 to 1; what is not finite is a blank."""
+    return "".join(_UP[min(7, int(max(0.0, min(1.0, value)) * 8))] if isfinite(value) else " " for value in fractions)

@@ -9,7 +9,7 @@ Inks = NDArray[np.int16]
 
 NO_INK = -1
 _BLANK = ord(" ")
-_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
+DOTS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 """The bit of each dot within the code of its cell `[4, 2]`, as Unicode numbers them."""
 
 
@@ -34,7 +34,7 @@ class Canvas:
         x, y = x[inside], y[inside]
         cells = (y >> 2) * self.width + (x >> 1)
         dots, inks = (self._light_dots, self._light_ink) if light else (self._dots, self._ink)
-        np.bitwise_or.at(dots.reshape(-1), cells, _BITS[y & 3, x & 1])
+        np.bitwise_or.at(dots.reshape(-1), cells, DOTS[y & 3, x & 1])
         inks.reshape(-1)[cells] = ink
 
     def mark(self, column: int, row: int, character: str, ink: int) -> None:

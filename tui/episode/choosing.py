@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from engine.baseline import BASELINE
 from engine.runs import Summary
-from tui.marks import BASELINE
 from tui.snapshot import Snapshot
 
 

@@ -6,13 +6,12 @@ from math import isfinite
 
 from rich.text import Text
 
+from tui.charts.bars import bar, sparkline
 from tui.episode.answers import Adapted, ImageEpisode, letter
 from tui.marks import mark_of
 from tui.numbers import MISSING, metric_value
 from tui.output import pad, plain
 
-BARS = "▁▂▃▄▅▆▇█"
-EIGHTHS = " ▏▎▍▌▋▊▉"
 COLUMN = 7
 NAME = 12
 
@@ -71,18 +70,6 @@ def filmstrip(shown: Sequence[Adapted], step: int, width: int) -> Text:
 def _cut(text: Text, width: int) -> Text:
     text.truncate(width, overflow="ellipsis", pad=True)
     return text
-
-
-def bar(fraction: float, width: int) -> str:
-    """A horizontal bar of a fraction of `width` cells, in eighths of a cell."""
-    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
-    whole, rest = divmod(eighths, 8)
-    return pad("█" * whole + (EIGHTHS[rest] if rest else ""), width)
-
-
-def sparkline(fractions: Sequence[float]) -> str:
-    """One column for each number in 0..1."""
-    return "".join(BARS[min(7, max(0, int(value * 8)))] if isfinite(value) else " " for value in fractions)
 
 
 def query_lines(shown: Sequence[ImageEpisode], query: int, step: int, width: int) -> Text:

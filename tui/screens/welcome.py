@@ -3,7 +3,9 @@
 from rich.text import Text
 from textual.widgets import Static
 
-FIRST_COMPARISON = ("sine-10shot", "maml", "pretrain")
+from engine.baseline import BASELINE
+
+FIRST_COMPARISON = ("sine-10shot", "maml", BASELINE)
 
 
 class Welcome(Static, can_focus=True):

@@ -14,6 +14,8 @@ from textual.geometry import Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.charts.canvas import DOTS
+
 Pixels = NDArray[np.uint8]
 SHADES = " ░▒▓█"
 LEVELS = 8
@@ -21,7 +23,6 @@ LEVELS = 8
 SMALLEST, LARGE = 9, 12
 SMALL = 0.75
 """A drawing shown at less than this part of its width is drawn in dots, which are four times as many."""
-BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 GAP = 1
 
 
@@ -105,7 +106,7 @@ def dots(pixels: Pixels) -> list[list[Segment]]:
     ink = pixels[..., 0] > (int(pixels.min()) + int(pixels.max())) / 2
     ink = np.pad(ink, ((0, -len(ink) % 4), (0, ink.shape[1] % 2)))
     high, wide = ink.shape[0] // 4, ink.shape[1] // 2
-    codes = (ink.reshape(high, 4, wide, 2) * BRAILLE[:, None, :]).sum((1, 3))
+    codes = (ink.reshape(high, 4, wide, 2) * DOTS[:, None, :].astype(np.int64)).sum((1, 3))
     return [[Segment("".join(chr(0x2800 + code) for code in row))] for row in codes.tolist()]
 
 
