@@ -15,6 +15,7 @@ from engine.data.samples import samples
 from engine.data.supply import supply_of
 from engine.errors import RequestError
 from tui.bench.catalog import TaskEntry
+from tui.bench.choose import Choose
 from tui.bench.choosing import TaskList
 from tui.bench.live import Panel
 from tui.bench.previews import preview_of
@@ -132,3 +133,20 @@ def test_a_task_s_drawings_stand_on_the_bench(tmp_path: Path, size: tuple[int, i
         await until(pilot, lambda: not drawings.display)
 
     run_app(tmp_path, size, action)
+
+
+def test_data_that_came_meanwhile_are_seen_when_the_bench_is_shown_again(tmp_path: Path) -> None:
+    async def action(pilot: Pilot[int], app: App) -> None:
+        choose = app.screen.query_one(Choose)
+        tasks, name = choose.query_one(TaskList), "omniglot-5way-1shot"
+        tasks.focus()
+        tasks.highlight(name)
+        await until(pilot, lambda: choose.preview is not None and "is not here" in choose.preview.text)
+        await pilot.press("2")
+        await until(pilot, lambda: app.current_mode == "runs")
+        write_omniglot(tmp_path / "data" / "omniglot", drawings=1)
+        await pilot.press("1")
+        await until(pilot, lambda: bool((entry := choose.catalog.task(name)) and entry.present))
+        await until(pilot, lambda: choose.preview is not None and "is not here" not in choose.preview.text)
+
+    run_app(tmp_path, (120, 36), action)

@@ -1,7 +1,7 @@
 """What can be chosen, as plain values: made from the preset files off the event loop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,18 @@ def load_catalog(data_dir: Path) -> Catalog:
     except (RequestError, OSError) as fault:
         return Catalog(error=str(fault))
     return Catalog(_grouped(algorithms), _grouped(tasks))
+
+
+def looked_again(catalog: Catalog, data_dir: Path) -> Catalog:
+    """The catalog with what can be said now of each task's data. Presets are not read again."""
+    return replace(catalog, tasks=tuple(_with_presence(entry, data_dir) for entry in catalog.tasks))
+
+
+def _with_presence(entry: TaskEntry, data_dir: Path) -> TaskEntry:
+    if entry.problem or not entry.section:
+        return entry
+    present, detail, how = _presence(entry.section, data_dir)
+    return replace(entry, present=present, detail=plain(detail), how=plain(how))
 
 
 def _grouped(entries: list[Any]) -> tuple[Any, ...]:

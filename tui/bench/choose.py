@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.timer import Timer
 from textual.widgets import Input, OptionList, Static
 
-from tui.bench.catalog import Catalog, load_catalog, names_alone
+from tui.bench.catalog import Catalog, load_catalog, looked_again, names_alone
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm, about_task
 from tui.bench.estimates import Estimator, Outlook
 from tui.bench.opening import in_time
@@ -113,8 +113,18 @@ class Choose(Vertical):
         """Reads what the files say. Called in a thread."""
         self.post_message(self.Read(load_catalog(self.data_dir)))
 
+    @work(thread=True, exclusive=True, group="read again")
+    def look_again(self) -> None:
+        """Data may have come or gone while another screen was shown."""
+        before = self.catalog
+        found = looked_again(before, self.data_dir)
+        if found != before:
+            self.post_message(self.Read(found))
+
     def on_choose_read(self, message: Read) -> None:
-        """Shows what the files say."""
+        """Shows what the files say; what a task looked like that has other data now is looked at anew."""
+        same = {entry.name for entry in message.catalog.tasks if entry == self.catalog.task(entry.name)}
+        self._previews = {name: preview for name, preview in self._previews.items() if name in same}
         self._show(message.catalog, whole=True)
 
     def _show(self, catalog: Catalog, whole: bool) -> None:
@@ -266,6 +276,6 @@ class Choose(Vertical):
             self.post_message(self.Previewed(name, preview_of(entry, self.data_dir)))
 
     def on_choose_previewed(self, message: Previewed) -> None:
-        """Keeps a preview, which does not change while the app runs."""
+        """Keeps a preview, which does not change while the task's data do not."""
         self._previews[message.task] = message.preview
         self.post_message(self.Changed())
