@@ -14,7 +14,7 @@ import pytest
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
 from textual.pilot import Pilot
 
-from engine.runs import list_runs, processes
+from engine.runs import list_runs, processes, read_evaluations
 from engine.runs.columns import History
 from engine.runs.standings import Standings
 from engine.statistics import mean_over_episodes
@@ -556,7 +556,7 @@ def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
     shown(runs, look)
 
 
-def test_a_test_that_failed_is_not_tried_again_by_the_same_key(runs, monkeypatch):
+def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episodes(runs, monkeypatch):
     worker = Path(__file__).with_name("standin_worker.py")
     monkeypatch.setattr(
         processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
@@ -572,8 +572,55 @@ def test_a_test_that_failed_is_not_tried_again_by_the_same_key(runs, monkeypatch
         assert {line[0].split(" ", 1)[1]: line for line in table_of(app)}["boil"][2] == "its test failed"
         asked: list[Any] = []
         monkeypatch.setattr(screen._tests, "begin", asked.append)
+        await pilot.press("e", "e", "e")
+        # Again; then all but boil on more episodes; then boil again.
+        rounds = [(each.episodes, len(each.left_alone)) for each in asked]
+        assert rounds == [(None, 0), (120, 1), (None, 0)]
+
+    shown(runs, look)
+
+
+def test_a_failed_test_may_go_well_the_next_time(runs, monkeypatch):
+    worker = Path(__file__).with_name("standin_worker.py")
+    monkeypatch.setattr(
+        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
+    )
+    monkeypatch.setenv("STANDIN_DIES", "boil")
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen: Any = app.screen
         await pilot.press("e")
-        assert asked[0].episodes == 120 and len(asked[0].left_alone) == 1
+        notes = screen.query_one(Notes)
+        await until(pilot, lambda: "boil: its test failed: " in str(notes.render()), 800)
+        monkeypatch.delenv("STANDIN_DIES")
+        await pilot.press("e")
+        await until(pilot, lambda: "its test failed" not in str(notes.render()), 800)
+        boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
+        assert len(read_evaluations(boil)) == 1
+
+    shown(runs, look)
+
+
+def test_a_table_that_cannot_be_made_is_told_once_and_looked_at_again(runs, monkeypatch):
+    told: list[str] = []
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        screen: Any = app.screen
+        monkeypatch.setattr(app, "complain", told.append)
+        looks: list[int] = []
+
+        def fail(*asked: Any) -> None:
+            looks.append(1)
+            raise ZeroDivisionError("by a file")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(screen._views, "view", fail)
+            for _ in range(3):
+                screen._ask_for_view()
+                await until(pilot, lambda: not screen._looking)
+            assert len(looks) >= 3 and told == ["ZeroDivisionError: by a file"]
+        await pilot.press("b")
+        await until(pilot, lambda: screen.view.baseline != "pretrain")
 
     shown(runs, look)
 

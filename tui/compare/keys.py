@@ -19,7 +19,7 @@ KEYS = (
         "e",
         "test",
         "Test more",
-        "test what is not tested yet; if all is, test all rows on more episodes",
+        "test what is not tested yet or failed; if all is, test all rows on more episodes",
         "tests are under way, or there is nothing to test",
     ),
     Key("x", "stop_tests", "Stop tests", "stop the tests under way", "no test is under way", in_footer=False),

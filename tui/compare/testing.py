@@ -12,14 +12,16 @@ from textual.message import Message
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
-from engine.errors import RequestError
 from engine.runs.standing import Standing
 from engine.runs.testing import Tests
 from tui.compare.asking import wanted_tests
 from tui.output import plain
+from tui.reader import in_one_sentence
 from tui.snapshot import TestNow
 
 LOOK_EVERY = 0.25
+FAILED = "its test failed"
+"""How the reason begins of a test that may go well another time."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class TestRound:
 
     def _outcome(self, tests: Tests, refused: Mapping[str, str]) -> Outcome:
         labels = {run.id: row.label for row in self.standing.rows for run in self.standing.runs[row.label]}
-        failed = {test.run.id: f"its test failed: {test.error}" for test in tests.tests if test.error}
+        failed = {test.run.id: f"{FAILED}: {test.error}" for test in tests.tests if test.error}
         faults = {**refused, **failed}
         number = sum(test.result is not None for test in tests.tests)
         said = [f"{number} run{'' if number == 1 else 's'} tested"] if number else []
@@ -146,8 +148,8 @@ class TestLine(Static):
             outcome = tests.carry_out(
                 lambda now: self.post_message(self._Stands(now)), lambda: worker.is_cancelled
             )
-        except (RequestError, OSError) as fault:
-            outcome = Outcome(str(fault), failed=True)
+        except Exception as fault:  # else the round would be under way for ever
+            outcome = Outcome(in_one_sentence(fault), failed=True)
         self.post_message(self.Ended(tests, outcome))
 
     def on_test_line__stands(self, message: _Stands) -> None:

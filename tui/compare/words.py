@@ -1,5 +1,6 @@
 """The compare screen's sentences, and what they depend on."""
 
+from tui.compare.testing import FAILED
 from tui.compare.view import Row, View
 from tui.output import plain
 
@@ -58,10 +59,16 @@ def untested(view: View) -> bool:
     return any(run.id not in view.left_alone for _, run in view.standing.untested())
 
 
+def failed(view: View) -> frozenset[str]:
+    """The ids of the runs whose test failed, which may go well another time."""
+    return frozenset(run_id for run_id, why in view.left_alone.items() if why.startswith(FAILED))
+
+
 def has_finished(view: View) -> bool:
     """Whether a run of this table has finished and can be tested."""
+    never = view.left_alone.keys() - failed(view)
     return any(
-        run.state == "finished" and run.id not in view.left_alone
+        run.state == "finished" and run.id not in never
         for runs in view.standing.runs.values()
         for run in runs
     )

@@ -24,8 +24,9 @@ from tui.compare.remarks import more_episodes, remarks
 from tui.compare.testing import TestLine, TestRound
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
-from tui.compare.words import NOTHING, has_finished, title_of, untested
+from tui.compare.words import NOTHING, failed, has_finished, title_of, untested
 from tui.keys import place
+from tui.reader import in_one_sentence
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.tables import Footnotes, protocol_line
@@ -61,9 +62,9 @@ class CompareScreen(PlaceScreen):
     class Looked(Message):
         """The folder's tables were read; the chosen one is drawn."""
 
-        def __init__(self, view: View | None) -> None:
+        def __init__(self, view: View | None, fault: str = "") -> None:
             super().__init__()
-            self.view = view
+            self.view, self.fault = view, fault
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,6 +77,10 @@ class CompareScreen(PlaceScreen):
         self._looking, self._again = False, False
         self._runs: object = None
         self._tests = TestLine()
+        self._fault = ""
+        """What was last said of the reading of the tables."""
+        self._asked_again: frozenset[str] = frozenset()
+        """The runs, by id, whose failed tests were asked for once more since more episodes were."""
 
     def compose_body(self) -> ComposeResult:
         with VerticalScroll(id="compare-body", can_focus=False):
@@ -133,11 +138,17 @@ class CompareScreen(PlaceScreen):
     def _look(
         self, runs: Sequence[Summary], key: str | None, run_id: str | None, baseline: str | None
     ) -> None:
-        self.post_message(self.Looked(self._views.view(runs, key, run_id, baseline)))
+        try:
+            self.post_message(self.Looked(self._views.view(runs, key, run_id, baseline)))
+        except Exception as fault:  # else nothing would be read any more
+            self.post_message(self.Looked(self.view, in_one_sentence(fault)))
 
     def on_compare_screen_looked(self, message: Looked) -> None:
         """Draws what was read, if it is new."""
         self._looking = False
+        if message.fault not in ("", self._fault):
+            self.workbench.complain(message.fault)
+        self._fault = message.fault
         if message.view is not self.view or message.view is None:
             self.view = message.view
             self._key = self.view.standing.key if self.view else self._key
@@ -257,17 +268,22 @@ class CompareScreen(PlaceScreen):
             self.app.push_screen(ExportScreen(self.view.table, kind))
 
     def action_test(self) -> None:
-        """Tests what is not tested yet, else all rows on more episodes."""
+        """Tests what is not tested yet, and once more what failed; else all rows on more episodes."""
         view = self.view
         if view is None or self._tests.under_way:
             return
-        episodes = None if untested(view) else more_episodes(view, self.selected_row)
-        if episodes is None and not untested(view):
+        # What fails twice must not keep the others from more episodes; the press after that asks it again.
+        again = failed(view) - self._asked_again
+        episodes = None if untested(view) or again else more_episodes(view, self.selected_row)
+        if episodes is None and not untested(view) and not again:
             self.workbench.tell("every row is tested on as many episodes as this key asks for")
+            self._asked_again = frozenset()
             return
+        self._asked_again = frozenset() if episodes is not None else self._asked_again | again
         if episodes is not None:
             self.workbench.tell(f"testing every row on {episodes:,} episodes")
-        wanted = TestRound(view.standing, episodes, self.workbench.data_dir, view.left_alone)
+        left_alone = view.left_alone.keys() - again
+        wanted = TestRound(view.standing, episodes, self.workbench.data_dir, left_alone)
         self._tests.begin(wanted)
         self.refresh_bindings()
 
