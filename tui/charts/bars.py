@@ -23,4 +23,5 @@ def bar(value: float, width: int) -> str:
 
 def sparkline(fractions: Sequence[float]) -> str:
     """One block for each number from 0 to 1; what is not finite is a blank."""
-    return "".join(_UP[min(7, int(max(0.0, min(1.0, value)) * 8))] if isfinite(value) else " " for value in fractions)
+    inside = [min(1.0, max(0.0, value)) if isfinite(value) else value for value in fractions]
+    return "".join(_UP[min(7, int(value * 8))] if isfinite(value) else " " for value in inside)

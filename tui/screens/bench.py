@@ -2,105 +2,35 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from textual import on, work
+from textual import work
 from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import MountError, Widget
 
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
-from tui.bench.columns import NARROW, ColumnScreen
+from tui.bench.columns import NARROW
+from tui.bench.keys import KEYS
 from tui.bench.looks import LAYOUT
 from tui.bench.opening import holds_runs, in_time, opening_columns
-from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, shown_runs
-from tui.keys import LOG, Key, place
-from tui.screens.welcome import FIRST_COMPARISON, Welcome
+from tui.bench.starting import WATCHING, StartingScreen
+from tui.keys import place
+from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from engine.runs import Run, Summary
     from tui.bench.live import Preview
 
-KEYS = (
-    Key(
-        "space",
-        "choose_algorithm",
-        "Choose",
-        "choose the algorithm under the cursor, or let go of it",
-        why_not="works in the list of algorithms (tab)",
-    ),
-    Key(
-        "enter",
-        "take",
-        "Take",
-        "in the lists take what is under the cursor; on the start line start",
-        why_not="works in the lists and on the start line (tab)",
-    ),
-    Key(
-        "g",
-        "start",
-        "Start",
-        "start every chosen algorithm on the chosen task, with the pretraining baseline",
-        why_not="choose a task and an algorithm first",
-    ),
-    Key(
-        "s",
-        "settings",
-        "Settings",
-        "change what will be started: budget, seeds, device and every value of the spec",
-        why_not="choose a task and an algorithm first",
-    ),
-    Key(
-        "c",
-        "copy_command",
-        "Command",
-        "copy the headless command that does the same",
-        why_not="choose a task and an algorithm first",
-    ),
-    Key("slash", "find", "Find", "keep the lists to what has some words in name or description"),
-    Key("escape", "find_no_more", "All again", "the whole lists again", why_not="the lists are whole"),
-    Key(
-        "o",
-        "next_run",
-        "Other run",
-        "show the training and inner loop of the next run",
-        why_not="one run",
-        in_footer=False,
-    ),
-    Key(
-        "w",
-        "layers",
-        "Layers",
-        "the inner loop by layer: learned rates, how far layers move; or by step again",
-        why_not="the run shown records nothing by layer",
-    ),
-    LOG,
-    Key(
-        "tab",
-        "panel(1)",
-        "Panel",
-        "the next panel; at few columns the next column when it comes to that",
-        in_footer=False,
-    ),
-    Key("shift+tab", "panel(-1)", "Panel back", "the panel before", in_footer=False),
-    Key(
-        "right_square_bracket",
-        "column(1)",
-        "Column",
-        "the next column: choose, curves, inner loop",
-        in_footer=False,
-    ),
-    Key("left_square_bracket", "column(-1)", "Column back", "the column before", in_footer=False),
-)
 STARTING = "starting: reading the presets, checking the data, making the runs"
-WATCHING, INNER = 1, 2
-"""The columns of the curves and of the inner loop."""
+INNER = 2
+"""The column of the inner loop."""
 
 
-class BenchScreen(ColumnScreen):
+class BenchScreen(StartingScreen):
     """Three columns: what can be chosen, the curves of the runs, the inner loop of one of them."""
 
     PLACE = "bench"
@@ -124,7 +54,6 @@ class BenchScreen(ColumnScreen):
         self._came_for: tuple[str | None, tuple[str, ...]] = (None, ())
         self._watched: list[str] = []
         self._states: list[tuple[str, bool]] = []
-        self._begun: Any = None
         self._welcomed = False
         self._has_layers = False
 
@@ -174,16 +103,6 @@ class BenchScreen(ColumnScreen):
         """Not before something has the focus."""
         return self.focused is not None
 
-    @property
-    def choose(self) -> Choose:
-        """The left column."""
-        return self.query_one(Choose)
-
-    @property
-    def selection(self) -> Selection:
-        """What is chosen."""
-        return self.choose.selection if self.is_mounted else Selection()
-
     def on_screen_resume(self) -> None:
         self._watched = []
         self.choose.look_again()
@@ -200,91 +119,6 @@ class BenchScreen(ColumnScreen):
     def on_choose_changed(self) -> None:
         """Another selection or preview."""
         self.refresh_picture()
-
-    def on_choose_faulty(self, message: Choose.Faulty) -> None:
-        """Says why the lists are short."""
-        self.workbench.complain(message.text)
-
-    # Starting
-
-    def action_choose_algorithm(self) -> None:
-        """Chooses the algorithm under the cursor, or lets go of it."""
-        self.choose.toggle_algorithm()
-
-    def action_take(self) -> None:
-        """Starts from the start line or the welcome; in a list takes the row under the cursor."""
-        if isinstance(self.focused, Welcome):
-            self._begin(list(FIRST_COMPARISON), Selection().options)
-        elif isinstance(self.focused, StartLine):
-            self.action_start()
-        elif isinstance(self.focused, GroupedList):
-            self.focused.action_select()
-
-    @on(StartLine.Pressed)
-    def action_start(self) -> None:
-        """Starts every chosen algorithm on the chosen task."""
-        if self.selection.complete:
-            self._begin(self.selection.what, self.selection.options)
-
-    def _begin(self, what: list[str], options: Any) -> None:
-        if self._is_starting:
-            return
-        self.workbench.run_in_focus = self._chosen_run = None
-        self.workbench.laid_over = ()
-        self._came_for = (None, ())
-        self.choose.looking_at_tasks = False
-        self._begun = self.workbench.begin(what, options)
-        self._wait_for_begin()
-        self.go_to(WATCHING, None)
-        self.refresh_picture()
-
-    def _wait_for_begin(self) -> None:
-        """Draws anew when the start has succeeded or failed: a failed one makes no new picture."""
-        if self._is_starting:
-            self.set_timer(0.2, self._wait_for_begin)
-        else:
-            self.refresh_picture()
-
-    @property
-    def _is_starting(self) -> bool:
-        return self._begun is not None and not self._begun.is_finished
-
-    async def action_find(self) -> None:
-        """Keeps the lists to what has some words."""
-        self.show_column(0)
-        await self.choose.find()
-
-    async def action_find_no_more(self) -> None:
-        """The whole lists again."""
-        await self.choose.find_no_more()
-        self.refresh_bindings()
-
-    def action_settings(self) -> None:
-        """The form of everything that can be changed."""
-        from tui.screens.settings import SettingsScreen
-
-        form = SettingsScreen(self.selection, self.choose.algorithm_in_focus)
-        self.app.push_screen(form, self.choose.take)
-
-    def action_copy_command(self) -> None:
-        """Copies the headless line."""
-        command = self.text_to_copy()
-        self.app.copy_to_clipboard(command)
-        self.workbench.tell(f"copied: {command}")
-
-    def text_to_copy(self) -> str:
-        """The headless command of what is chosen."""
-        return self.selection.command(self._folder_arguments()) if self.selection.complete else ""
-
-    def _folder_arguments(self) -> list[str]:
-        from engine.folders import data_folder
-        from engine.runs import runs_folder
-
-        runs, data = self.workbench.runs_dir, self.workbench.data_dir
-        given = [] if runs == runs_folder(None) else ["--runs-dir", str(runs)]
-        return given + ([] if data == data_folder(None) else ["--data-dir", str(data)])
-
-    # Watching
 
     @property
     def run_to_read(self) -> "Run | None":
@@ -303,6 +137,9 @@ class BenchScreen(ColumnScreen):
             self._draw_columns(snapshot, runs, one)
         self._draw_choices(snapshot)
 
+    def look_at_all(self) -> None:
+        self._chosen_run, self._came_for = None, (None, ())
+
     def _runs_of(self, snapshot: Snapshot) -> "tuple[Summary, ...]":
         return shown_runs(snapshot, self.workbench.run_in_focus, self.workbench.laid_over)
 
@@ -315,13 +152,13 @@ class BenchScreen(ColumnScreen):
         from tui.bench.live import Curves, Inner
 
         no_runs = snapshot.taken > 0 or self._first_start
-        welcome = no_runs and not snapshot.runs and snapshot.session is None and not self._is_starting
+        welcome = no_runs and not snapshot.runs and snapshot.session is None and not self.is_starting
         curves = self.query_one(Curves)
         curves.welcome(welcome)
         if welcome:
             self._welcome_once()
         else:
-            said = STARTING if self._is_starting else ""
+            said = STARTING if self.is_starting else ""
             curves.draw(snapshot, runs, one, self._shown_preview(snapshot, runs), said)
         inner = self.query_one(Inner)
         inner.draw(snapshot, runs, one)
@@ -331,8 +168,8 @@ class BenchScreen(ColumnScreen):
 
     def _draw_choices(self, snapshot: Snapshot) -> None:
         """The start line, and a new estimate when a run was begun or has ended."""
-        if self.choose.starting != self._is_starting:
-            self.choose.starting = self._is_starting
+        if self.choose.starting != self.is_starting:
+            self.choose.starting = self.is_starting
             self.choose.draw_start()
         states = [(summary.id, summary.status.alive) for summary in snapshot.runs]
         if states != self._states:
@@ -349,7 +186,7 @@ class BenchScreen(ColumnScreen):
         """The preview, while nothing trains and nothing was asked to be seen since a task was looked at."""
         session = snapshot.session
         going = session is not None and not session.done
-        if going or self._is_starting or any(summary.status.alive for summary in runs):
+        if going or self.is_starting or any(summary.status.alive for summary in runs):
             return None
         return self.choose.preview if self.choose.looking_at_tasks or not runs else None
 
