@@ -57,8 +57,8 @@ def while_away(
         return ()
     first = f"While you were away ({duration(now - closed)}): {', '.join(counts)}."
     finished = [run for run in ended if run.state == "finished"]
-    untested = sum(each.untested for each in (tests or {}).values())
-    missing = [f"{untested} not tested yet: 3, then e tests what is missing."] if untested else []
+    all_tested = all(each.all_tested for each in (tests or {}).values())
+    missing = [] if all_tested else ["Not all are tested yet: 3, then e tests what is missing."]
     return (first, *_bests(finished, tests or {}), *missing)
 
 
