@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from engine.runs.column_events import LAST_NOTES, LAST_PHASES, Gathered
+from engine.runs.column_events import Gathered
 from engine.runs.column_lines import KNOWN_END, Place
 from engine.runs.column_rows import Array, number, whole
 from engine.runs.files import from_json, open_regular, read_small, sweep, to_json, write_whole
 from engine.runs.store import Run
 
-VERSION = 2
+VERSION = 3
 MAGIC = b"kshot columns\n"
 LARGEST = 4 << 30
 ENDS = 64 * 1024
@@ -45,8 +45,6 @@ def save_columns(run: Run, place: Place, gathered: Gathered) -> None:
                 "checksum": checksum,
                 "validation_steps": gathered.validation_steps,
                 "memory_bytes": gathered.memory_bytes,
-                "phases": list(gathered.phases),
-                "notes": list(gathered.notes),
                 "fit": gathered.fit,
             }
         )
@@ -79,7 +77,7 @@ def _path(run: Run) -> Path:
 
 
 def _columns(gathered: Gathered) -> dict[str, Array]:
-    rows = {"train": gathered.train, "validation": gathered.validation, "speed": gathered.speed}
+    rows = {"train": gathered.train, "validation": gathered.validation}
     columns = {
         f"{kind}.{name}": column for kind, each in rows.items() for name, column in each.columns().items()
     }
@@ -89,7 +87,7 @@ def _columns(gathered: Gathered) -> dict[str, Array]:
 
 def _gathered(header: dict[str, Any], data: bytes, offset: int) -> Gathered:
     """Raises ValueError, KeyError or TypeError for what cannot be such columns."""
-    columns: dict[str, dict[str, Array]] = {"train": {}, "validation": {}, "speed": {}}
+    columns: dict[str, dict[str, Array]] = {"train": {}, "validation": {}}
     for full_name, kind, shape in header["columns"]:
         rows, _, name = full_name.partition(".")
         if not all(map(whole, shape)):
@@ -102,7 +100,6 @@ def _gathered(header: dict[str, Any], data: bytes, offset: int) -> Gathered:
     found = Gathered()
     found.train.take(columns["train"])
     found.validation.take(columns["validation"])
-    found.speed.take(columns["speed"])
     steps = tuple(header["validation_steps"])
     if not all(map(whole, steps)) or len(steps) != found.validation.width("metric"):
         raise ValueError("validation steps that are not those of the columns")
@@ -112,8 +109,6 @@ def _gathered(header: dict[str, Any], data: bytes, offset: int) -> Gathered:
     found.events = header["events"]
     memory = number(header["memory_bytes"])
     found.memory_bytes = memory if memory >= 0 else None
-    found.phases.extend((number(time), str(text)) for time, text in header["phases"][-LAST_PHASES:])
-    found.notes.extend((number(time), str(text)) for time, text in header["notes"][-LAST_NOTES:])
     found.fit = header["fit"] if isinstance(header["fit"], dict) else None
     return found
 

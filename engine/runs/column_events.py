@@ -1,9 +1,7 @@
 """Events gathered into columns: what each kind of event says, whatever stands in it."""
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from itertools import chain, groupby, islice
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,8 @@ import numpy as np
 from engine.runs.column_alike import FEWEST, Shape, apart
 from engine.runs.column_lines import events_by_kind, values
 from engine.runs.column_rows import WIDEST, Array, Rows, finite, number, numbers, table, whole
-from engine.runs.files import plain
 from engine.runs.named import MOST_NAMES, MOST_STEPS, OUTER, moves_in, rates_in
 
-LAST_PHASES = 200
-LAST_NOTES = 200
 TRAIN_TABLES = ("support_loss", "query_loss", "metric", "norms")
 
 
@@ -26,16 +21,13 @@ class Gathered:
         self.events = 0
         self._shape: Shape | None = None
         self.train = Rows(
-            ("outer_loss", "gradient_norm", "outer_rate"),
+            ("outer_loss",),
             dict.fromkeys(TRAIN_TABLES, np.float32),
             ("rates", "moved"),
         )
         self.validation = Rows((), {"metric": np.float64, "ci95": np.float64})
         self.validation_steps: tuple[int, ...] = ()
-        self.speed = Rows(("speed",), {})
         self.memory_bytes: float | None = None
-        self.phases: deque[tuple[float, str]] = deque(maxlen=LAST_PHASES)
-        self.notes: deque[tuple[float, str]] = deque(maxlen=LAST_NOTES)
         self.fit: dict[str, Any] | None = None
 
     def add(self, data: bytes) -> None:
@@ -64,11 +56,11 @@ class Gathered:
 
     def fields(self) -> dict[str, Any]:
         """The fields of a `History`, arrays as read-only views."""
-        train, validation, speed = self.train, self.validation, self.speed
+        train, validation = self.train, self.validation
         return {
             "train_step": train.view("step"),
             "train_time": train.view("time"),
-            **{name: train.view(name) for name in (*train.scalars[3:], *TRAIN_TABLES)},
+            **{name: train.view(name) for name in ("outer_loss", *TRAIN_TABLES)},
             "rates": train.group("rates"),
             "moved": {layer: table[:, 0] for layer, table in train.group("moved").items()},
             "validation_step": validation.view("step"),
@@ -76,11 +68,7 @@ class Gathered:
             "validation_steps": self.validation_steps,
             "validation": validation.view("metric"),
             "validation_ci95": validation.view("ci95"),
-            "speed_step": speed.view("step"),
-            "speed": speed.view("speed"),
             "memory_bytes": self.memory_bytes,
-            "phases": tuple(self.phases),
-            "notes": tuple(self.notes),
             "fit": self.fit,
         }
 
@@ -88,7 +76,7 @@ class Gathered:
         self.events += 1
         step = event.get("step")
         if whole(step):
-            for rows in (self.train, self.validation, self.speed):
+            for rows in (self.train, self.validation):
                 rows.cut(float(step or 0))
 
     def _add_kinds(self, kinds: dict[str, list[dict[str, Any]]]) -> None:
@@ -99,20 +87,14 @@ class Gathered:
             elif kind == "validation":
                 self._add_validations(_placed(events))
             elif kind == "speed":
-                self._add_speed(_placed(events))
-            elif kind == "phase":
-                self.phases.extend(_texts(events[-LAST_PHASES:], "name"))
-            elif kind == "note":
-                self.notes.extend(_texts(events[-LAST_NOTES:], "text"))
+                self._add_memory(_placed(events))
             elif kind == "fit":
                 self.fit = events[-1]
 
     def _add_train(self, events: list[dict[str, Any]]) -> None:
-        rates = [rates.get("outer") if type(rates := e.get("rates")) is dict else None for e in events]
         self.train.add(
             {
-                **_scalars(events, "outer_loss", "gradient_norm"),
-                "outer_rate": numbers(rates),
+                **_scalars(events, "outer_loss"),
                 "support_loss": table([event.get("support_loss") for event in events], np.float32),
                 "query_loss": table([event.get("query_loss") for event in events], np.float32),
                 "metric": table([_train_metric(event) for event in events], np.float32),
@@ -137,10 +119,7 @@ class Gathered:
         self.train.add(_train_columns(columns))
         return True
 
-    def _add_speed(self, events: list[dict[str, Any]]) -> None:
-        rows = _scalars(events, "iterations_per_second")
-        rows["speed"] = rows.pop("iterations_per_second")
-        self.speed.add(rows)
+    def _add_memory(self, events: list[dict[str, Any]]) -> None:
         for event in reversed(events):
             memory = number(event.get("memory_bytes"))
             if memory >= 0:
@@ -202,8 +181,7 @@ def _train_columns(found: Mapping[tuple[str, ...], Array]) -> dict[str, Array]:
     joint = ("joint_metric",) in found and not {("accuracy",), ("error",)} & found.keys()
     metric = "accuracy" if ("accuracy",) in found else "error"
     return {
-        **{name: scalar(name) for name in ("step", "seq", "time", "outer_loss", "gradient_norm")},
-        "outer_rate": scalar("rates", "outer"),
+        **{name: scalar(name) for name in ("step", "seq", "time", "outer_loss")},
         "support_loss": lists("support_loss"),
         "query_loss": lists("query_loss"),
         "metric": scalar("joint_metric")[:, None].astype(np.float32) if joint else lists(metric),
@@ -256,8 +234,3 @@ def _inner_steps(event: dict[str, Any]) -> tuple[int, ...]:
     if type(steps) is list and len(steps) == count and all(map(whole, steps)) and len(set(steps)) == count:
         return tuple(steps)
     return tuple(range(min(count, WIDEST + 1)))
-
-
-def _texts(events: list[dict[str, Any]], name: str) -> list[tuple[float, str]]:
-    pairs = map(itemgetter("time", name), [{"time": None, name: None, **event} for event in events])
-    return [(number(moment), plain(text, 500)) for moment, text in pairs if isinstance(text, str)]

@@ -36,8 +36,6 @@ class History:
     train_step: Column = field(default_factory=_none)
     train_time: Column = field(default_factory=_none)
     outer_loss: Column = field(default_factory=_none)
-    gradient_norm: Column = field(default_factory=_none)
-    outer_rate: Column = field(default_factory=_none)
     support_loss: Table = field(default_factory=_none)
     query_loss: Table = field(default_factory=_none)
     metric: Table = field(default_factory=_none)
@@ -55,12 +53,7 @@ class History:
     """The inner steps that the columns of `validation` belong to."""
     validation: Column = field(default_factory=_none)
     validation_ci95: Column = field(default_factory=_none)
-    speed_step: Column = field(default_factory=_none)
-    speed: Column = field(default_factory=_none)
     memory_bytes: float | None = None
-    phases: tuple[tuple[float, str], ...] = ()
-    """(time, name) of each starting phase and what followed, oldest first; the last 200."""
-    notes: tuple[tuple[float, str], ...] = ()
     fit: Mapping[str, Any] | None = None
     """The last `fit` event of a sine run: one validation task's curve, points and predictions by step."""
     progress: float = 1.0
