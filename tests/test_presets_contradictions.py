@@ -1,5 +1,7 @@
 """Keys that make no sense together are refused with the reason; what makes sense is not."""
 
+from pathlib import Path
+
 import pytest
 
 from engine.errors import RequestError
@@ -289,3 +291,49 @@ def test_the_reason_says_where_each_key_stands() -> None:
 )
 def test_what_makes_sense_is_allowed(task: str, algorithm: str, overrides: list[str]) -> None:
     assert resolve(task, algorithm, overrides=overrides).spec
+
+
+UNREAD = [
+    (IMAGES, "maml", "adaptation.momentum=0.5", "needs adaptation.update momentum"),
+    (IMAGES, "maml", "adaptation.ridge.lambda=3", "needs adaptation.rule ridge"),
+    (IMAGES, "maml", "adaptation.sharpness=1", "needs adaptation.rule matching"),
+    (IMAGES, "maml", "outer.drops.factor=0.5", "needs outer.schedule drops"),
+    (IMAGES, "maml", "model.hidden=[3]", "needs model.name mlp"),
+    (IMAGES, "protonet", "adaptation.steps=3", "needs a gradient rule (adaptation.rule)"),
+    (IMAGES, "scratch", "training.iterations=3", "nothing is trained (outer.rule is none)"),
+]
+
+
+@pytest.mark.parametrize(("task", "algorithm", "override", "reason"), UNREAD)
+def test_what_is_set_for_one_algorithm_and_read_by_nothing_is_refused(
+    task: str, algorithm: str, override: str, reason: str
+) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(RequestError) as caught:
+        resolve(task, algorithm, overrides=[override], alone=True)
+    assert str(caught.value) == f"{key} is read by nothing: {reason} [{key}: --set {override}]"
+    assert resolve(task, algorithm, overrides=[override]).spec  # for all rows of a comparison it may stand
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "override"),
+    [
+        ("pretrain", "adaptation.update=adam"),  # read in testing
+        ("pretrain-nearest", "evaluation.adaptation.distance=euclidean"),
+        ("reptile", "adaptation.betas=[0.5, 0.9]"),
+        ("maml", "adaptation.learning_rate=0.2"),
+        ("nil", "adaptation.sharpness=3"),
+        ("maml++", "adaptation.multi_step.until=0.3"),
+    ],
+)
+def test_what_is_set_and_read_in_testing_alone_is_allowed(algorithm: str, override: str) -> None:
+    assert resolve(IMAGES, algorithm, overrides=[override], alone=True).spec
+
+
+def test_a_file_of_one_s_own_with_a_key_that_nothing_reads(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("summary: s\nfamily: f\nadaptation: {rule: gradient, momentum: 0.5}\n")
+    with pytest.raises(RequestError) as caught:
+        resolve(IMAGES, str(file))
+    assert "adaptation.momentum is read by nothing: needs adaptation.update momentum" in str(caught.value)
+    assert "line 3" in str(caught.value)

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 
 from engine.presets.contradiction import Contradiction
 from engine.presets.overlay import test_adaptation, validation_adaptation
+from engine.presets.readers import OF_RULES
 from engine.presets.schema import PartialAdaptation, SineTask, Spec
 
 METRIC_RULES = ("nearest", "prototypes", "matching", "siamese")
-READERS = {"distance": ("nearest", "prototypes"), "sharpness": ("matching",), "full_context": ("matching",)}
-"""Which rules read a key of theirs."""
 
 
 def classless(spec: Spec) -> Iterator[Contradiction]:
@@ -56,8 +55,8 @@ def _later(spec: Spec, rule: str, partial: PartialAdaptation, section: str) -> I
         reason = f"{section}.rule siamese: training by rule {spec.adaptation.rule} learns no comparison"
         yield Contradiction(reason, (f"{section}.rule", "adaptation.rule"))
     for name in ("distance", "sharpness"):
-        if getattr(partial, name) is not None and rule not in READERS[name]:
-            reason = f"{section}.{name} is for rule {' or '.join(READERS[name])}, found {rule}"
+        if getattr(partial, name) is not None and rule not in OF_RULES[name]:
+            reason = f"{section}.{name} is for rule {' or '.join(OF_RULES[name])}, found {rule}"
             yield Contradiction(reason, (f"{section}.{name}", f"{section}.rule"))
 
 
@@ -66,8 +65,8 @@ def _unread(spec: Spec) -> Iterator[Contradiction]:
     rules = {spec.adaptation.rule, validation_adaptation(spec).rule, test_adaptation(spec).rule}
     for name in ("distance", "sharpness"):
         default = type(spec.adaptation).model_fields[name].default
-        if getattr(spec.adaptation, name) != default and not rules & set(READERS[name]):
-            reason = f"adaptation.{name} is for rule {' or '.join(READERS[name])}"
+        if getattr(spec.adaptation, name) != default and not rules & set(OF_RULES[name]):
+            reason = f"adaptation.{name} is for rule {' or '.join(OF_RULES[name])}"
             yield Contradiction(
                 f"{reason}, found {spec.adaptation.rule}", (f"adaptation.{name}", "adaptation.rule")
             )

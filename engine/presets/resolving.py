@@ -19,8 +19,9 @@ from engine.presets.layers import (
     override_layer,
     preset_layers,
 )
+from engine.presets.readers import OWN, given_by, unread
 from engine.presets.schema import ImageTask, Spec
-from engine.presets.specs import checked_spec, spec_to_dict
+from engine.presets.specs import checked_spec, refuse, spec_to_dict
 
 DEFAULT = "schema default"
 
@@ -43,10 +44,13 @@ def resolve(
     overrides: Sequence[str] = (),
     seed: int | None = None,
     device: str | None = None,
+    alone: bool = False,
 ) -> Resolved:
     """The spec of an algorithm on a task, from all layers; RequestError for whatever does not fit.
 
-    `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`.
+    `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`. `alone` says
+    that the overrides were given for this algorithm and no other: keys among them that nothing reads are
+    refused, as are those of the algorithm's own file where nothing is laid over it.
     """
     task_preset, algorithm_preset = load_preset("tasks", task), load_preset("algorithms", algorithm)
     check_budget(budget, (task_preset, algorithm_preset))
@@ -58,6 +62,10 @@ def resolve(
     for layer in (*task_base, *task_budget, *base, *budgets, *asked):
         merge(tree, layer)
     spec = checked_spec(tree, {"origin": _origin(task_preset, algorithm_preset, budget, asked)})
+    given = given_by(tree, ("--set",)) if alone else {}
+    if not (comparison_set or row_set or overrides):
+        given = given_by(tree, {layer.name for layer in (*base, *budgets)}, OWN)
+    refuse(unread(given, spec), tree)
     return Resolved(_anchored(spec), _layers(spec, tree))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.errors import RequestError
+from engine.presets.contradiction import Contradiction
 from engine.presets.contradictions import contradiction
 from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems, section_problems
 from engine.presets.files import raise_first
@@ -79,10 +80,14 @@ def checked_spec(tree: Tree, about: Mapping[str, Any]) -> Spec:
         raise RequestError(
             f"{f'{leaf.where}: ' if leaf else ''}{dotted(path)}: {error['msg'].lower()}"
         ) from None
-    found = contradiction(spec)
+    refuse(contradiction(spec), tree)
+    return spec
+
+
+def refuse(found: Contradiction | None, tree: Tree) -> None:
+    """RequestError with a contradiction's reason and where its keys stand, if there is one."""
     if found is not None:
         raise RequestError(f"{found.reason}{_places(tree, found.keys)}")
-    return spec
 
 
 def check_task_kind(tree: Tree) -> None:
