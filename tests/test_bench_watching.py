@@ -135,14 +135,15 @@ def test_a_queued_run_waits_for_those_of_its_machine_and_device(tmp_path: Path) 
         run = summarise(make_run(tmp_path, seed=seed))
         return replace(run, status=replace(run.status, **({"state": state, "device": "cpu"} | status)))
 
-    one, elsewhere, other, two = (
+    one, elsewhere, other, two, behind = (
         queued(1, "running"),
         queued(2, host="far"),
         queued(3, device="cuda:0"),
         queued(4),
+        queued(5, device="cuda:0"),
     )
-    snapshot = Snapshot(1.0, (two, other, elsewhere, one))
-    assert [snapshot.ahead_of(run) for run in snapshot.runs] == [1, 0, 0, 0]
+    snapshot = Snapshot(1.0, (behind, two, other, elsewhere, one))
+    assert [snapshot.ahead_of(run) for run in snapshot.runs] == [1, 1, 0, 0, 0]
     assert "queued behind 1" in run_facts(snapshot, two, None).plain
     assert "queued, next" in run_facts(snapshot, other, None).plain
 

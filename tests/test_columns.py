@@ -113,13 +113,14 @@ def test_the_clock_is_that_of_a_plain_loop(
 
 
 def test_pauses_are_no_training_time() -> None:
-    at, steps = np.array([0.0, 10, 20, 30, 5030, 5040, 5050]), np.arange(1.0, 8)
+    """Records are 10 s apart: 190 s is a slow one, 250 s is a pause."""
+    at, steps = np.array([0.0, 10, 20, 30, 280, 290, 480]), np.arange(1.0, 8)
     trained, validated = (steps[:-1], at[:-1]), (steps[-1:], at[-1:])
     history = History(
         **dict(zip(("train_step", "train_time"), trained, strict=True)),
         **dict(zip(("validation_step", "validation_time"), validated, strict=True)),
     )
-    assert history.train_at.tolist() == [0, 10, 20, 30, 40, 50] and history.validation_at.tolist() == [60]
+    assert history.train_at.tolist() == [0, 10, 20, 30, 40, 50] and history.validation_at.tolist() == [240]
 
 
 def test_each_kind_becomes_its_columns(run: Run) -> None:
