@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from textual.pilot import Pilot
 
 from engine.errors import RequestError
 from engine.presets import resolve
-from engine.runs import EventWriter, episodes, estimate, testing
+from engine.runs import EventWriter, episodes, estimate, processes, testing
 from engine.runs.status import from_content
 from tui import numbers
 from tui.bench.form import with_value
@@ -145,6 +146,24 @@ def test_a_result_that_says_nothing_of_what_was_chosen_is_asked_about(tmp_path: 
     result["checkpoint"] = testing.digest_in(next(run.checkpoints.iterdir()).name)
     path.write_text(json.dumps(result))
     assert len(episodes.question(run, 0, tmp_path).hardest) == 60
+
+
+def test_a_pipe_in_the_place_of_an_answer_s_fault_holds_nobody_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(episodes, "start_attending", lambda *asked: False)
+    run = run_with_result(tmp_path, "maml", 0.9)
+    asking = episodes.Asking(episodes.question(run, 0, tmp_path), tmp_path)
+    assert asking.look().phase
+    os.mkfifo(episodes._beside(run, asking.question.id, "error"))
+    assert asking.look().phase and asking.look().error is None
+    asking.withdraw()
+
+
+def test_a_pipe_in_the_place_of_a_log_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "log.txt")
+    with pytest.raises(OSError, match=r"log\.txt is no regular file"):
+        processes.spawn(["attend"], tmp_path / "log.txt")
 
 
 def test_a_speed_that_is_none_measured_nothing(tmp_path: Path) -> None:

@@ -182,7 +182,8 @@ class Asking:
             _beside(run, name, "error").unlink(missing_ok=True)
         else:
             with contextlib.suppress(OSError):
-                return Seen(error=plain(_beside(run, name, "error").read_text(errors="replace")).strip())
+                told = read_small(_beside(run, name, "error"), 1 << 20)
+                return Seen(error=plain(told.decode("utf-8", "replace")).strip())
         if not (self.begun and there):
             # Also when somebody else who had asked it has taken it back.
             self._shared.asked = self.begun = True

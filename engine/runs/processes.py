@@ -6,7 +6,7 @@ import sysconfig
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import engine
 from engine.errors import RequestError
@@ -63,7 +63,7 @@ def spawn(
     import subprocess
 
     _children[:] = [child for child in _children if child.poll() is None]
-    with log.open("ab") as output:
+    with _open_log(log) as output:
         child = subprocess.Popen(
             worker_command(*arguments),
             stdin=subprocess.DEVNULL,
@@ -75,6 +75,14 @@ def spawn(
         )
     _children.append(child)  # kept, so that a worker that ends before us is reaped
     return child
+
+
+def _open_log(path: Path) -> BinaryIO:
+    """The log to append to. Raises OSError where it is no regular file: opening a pipe may wait for ever."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path.name} is no regular file")
+    return open(path, "ab", opener=lambda name, _: os.open(name, flags, 0o644))
 
 
 def start_worker(run: Run, lock_descriptor: int, data_dir: Path | None = None) -> int:
