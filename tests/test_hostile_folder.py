@@ -30,7 +30,7 @@ from tui.screens.runs import RunsScreen
 
 pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
 
-USUAL, ALL, EACH = 20, 800, 5
+USUAL, ALL, EACH = 10, 800, 5
 """Seeds of the usual run, of the long one, and of one folder."""
 PYTHON = re.compile(r"[A-Z]\w*(Error|Exception|Exit|Interrupt)\b")
 """How a fault begins that nobody put into words."""
