@@ -151,7 +151,8 @@ class CompareScreen(PlaceScreen):
         self._fault = message.fault
         if message.view is not self.view or message.view is None:
             self.view = message.view
-            self._key = self.view.standing.key if self.view else self._key
+            if self.view is not None and not self._again:  # else another table may have been asked for since
+                self._key = self.view.standing.key
             self._draw_view()
         if self._again:
             self._ask_for_view()
