@@ -198,9 +198,11 @@ def event_line(event: dict[str, Any], view: RunView) -> str:
     if kind == "phase":
         return f"{at}{event.get('name', '')}"
     if kind == "validation":
-        values = [named_value(value, view.metric) for value in (event.get("metric") or [])[:1]]
-        values += [value_text(value, view.metric) for value in (event.get("metric") or [])[1:]]
-        widths = event.get("ci95") or []
+        metrics, widths = event.get("metric") or [], event.get("ci95") or []
+        if not (isinstance(metrics, list) and isinstance(widths, list)):
+            raise ValueError("metric and ci95 of a validation are lists")
+        values = [named_value(value, view.metric) for value in metrics[:1]]
+        values += [value_text(value, view.metric) for value in metrics[1:]]
         last = f" ± {value_text(widths[-1], view.metric)}" if widths and widths[-1] is not None else ""
         path = " → ".join([values[0], values[-1]]) if len(values) > 1 else "".join(values)
         return f"{at}{path}{last}{'  best so far' if event.get('best') else ''}"
