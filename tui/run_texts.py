@@ -192,7 +192,17 @@ def watch_run(run: Run) -> int:
 
 
 def event_line(event: dict[str, Any], view: RunView) -> str:
-    """A phase, validation, speed, note or checkpoint as a line; training losses come with the speed."""
+    """A phase, validation, speed, note or checkpoint as a line; training losses come with the speed.
+
+    An event that holds something else than it should says so.
+    """
+    try:
+        return _event_line(event, view)
+    except (TypeError, ValueError, KeyError, IndexError, AttributeError):
+        return f"{'':>9}  a {event['kind']} event that cannot be read"
+
+
+def _event_line(event: dict[str, Any], view: RunView) -> str:
     kind, step = event["kind"], event.get("step")
     at = f"{step:>9,}  " if isinstance(step, int) else f"{'':>9}  "
     if kind == "phase":

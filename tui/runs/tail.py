@@ -110,10 +110,7 @@ def event_lines(events: Sequence[dict[str, Any]], view: _PastView) -> list[str]:
     lines = []
     for event in events:
         view.take(event)
-        try:
-            words = event_line(event, view)
-        except (TypeError, ValueError, KeyError, IndexError, AttributeError):
-            words = f"{'':>9}  a {event['kind']} event that cannot be read"
+        words = event_line(event, view)
         if words:
             lines.append(plain(f"{_time_of(event)}  {words}"))
     return lines
