@@ -464,10 +464,13 @@ def test_exports_are_what_the_command_line_prints(runs, tmp_path, monkeypatch):
                 assert float(read[0]["after"]) == pytest.approx(table["rows"][0]["after"]["mean"])
             await pilot.press("w", "enter")
             written = tmp_path / f"{TASK}.{kind}"
-            await until(pilot, written.exists)
+            await until(pilot, lambda: isinstance(app.screen, CompareScreen))
             assert written.read_text() == text + "\n"
-            assert isinstance(app.screen, CompareScreen)
-        await pilot.press("m", "w", "escape", "escape")
+        # What is there already is not written over: the name stays to be changed.
+        await pilot.press("m", "w", "enter")
+        await until(pilot, lambda: any("is there already" in each.message for each in app._notifications))
+        assert isinstance(app.screen, ExportScreen)
+        await pilot.press("escape", "escape")
         await pilot.pause()
         assert isinstance(app.screen, CompareScreen)
 

@@ -228,3 +228,14 @@ def test_published_figures_come_from_the_task(tmp_path):
     shape = protocol_of("accuracy", 60) | {"dataset": "omniglot"}
     add_result(run, accuracies(0.9), protocol=shape)
     assert rows_of(tmp_path)["maml"]["published"]["value"] == 98.7
+
+
+def test_of_a_finished_run_an_earlier_checkpoint_s_test_does_not_count(tmp_path):
+    """While it trained, another checkpoint may have been tested than the one that is best at its end."""
+    run = finished_run(tmp_path, "maml")
+    add_result(run, accuracies(0.9), checkpoint="f" * 16)
+    (row,) = only(tmp_path).rows
+    assert row.results == (None,) and row.error == NOT_TESTED
+    add_result(run, accuracies(0.6), name="b" * 16)
+    (row,) = only(tmp_path).rows
+    assert row.error is None and row.results[0]["id"] == "b" * 16

@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.presets import resolve
 from engine.runs import Run, StatusWriter, create_run, read_status, write_checkpoint, write_result
+from engine.runs.testing import digest_in
 
 TASK = "glyphs-5way-1shot"
 
@@ -45,13 +46,14 @@ def accuracies(
 
 def add_result(run: Run, values: list[list[float]], name: str = "a" * 16, **more: Any) -> dict[str, Any]:
     """Writes an evaluation of the run, every episode's value at steps 0, 1, ..."""
-    summary = read_status(run).summary
+    status = read_status(run)
+    summary = status.summary
     accuracy = summary["metric"] == "accuracy"
     steps = list(range(len(values[0]) if values else 2))
     result = {
         "kind": "evaluate",
         "id": name,
-        "checkpoint": "0" * 16,
+        "checkpoint": digest_in(str((status.best or {}).get("file"))),
         "checkpoint_step": 500,
         "task": summary["task"],
         "algorithm": summary["algorithm"],

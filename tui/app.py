@@ -259,8 +259,11 @@ class Workbench(OrderedKeys[int], Sparing[int]):
         return sum(run.status.alive for run in list_runs(self.runs_dir))
 
     @work(thread=True, group="ask")
-    def ask_off_loop(self, request: Callable[[], str | None]) -> None:
-        """Runs a request on files off the event loop; the sentence it returns, or its fault, is shown."""
+    def ask_off_loop(
+        self, request: Callable[[], str | None], then: Callable[[], object] | None = None
+    ) -> None:
+        """Runs a request on files off the event loop; the sentence it returns, or its fault, is shown. `then`
+        is called on the loop where there was no fault."""
         try:
             said = request()
         except (RequestError, OSError) as fault:
@@ -268,6 +271,8 @@ class Workbench(OrderedKeys[int], Sparing[int]):
             return
         if said:
             self.call_from_thread(self.tell, said)
+        if then is not None:
+            self.call_from_thread(then)
         self.reader.look()
 
     def tell(self, text: str) -> None:

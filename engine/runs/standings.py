@@ -1,9 +1,9 @@
 """What can be compared from the runs folder as it stands: its results as tables, nothing started for it."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
 from engine.runs.listing import Summary
@@ -14,6 +14,7 @@ from engine.runs.sound_results import sound
 from engine.runs.standing import Standing
 from engine.runs.standing_tables import Seen, tables_of
 from engine.runs.store import Run
+from engine.runs.testing import digest_in, tested_checkpoint
 
 if TYPE_CHECKING:
     from engine.presets import Spec
@@ -39,15 +40,23 @@ class Standings:
         return tuple(tables_of(seen))
 
     def _seen(self, summary: Summary) -> Seen:
-        modified = _modified(summary.run.results)
+        run = summary.run
+        # Of a finished run the checkpoint that tests use counts; others were tested while it trained.
+        tested = tested_checkpoint(run, summary.status) if summary.state == "finished" else None
+        modified = (_modified(run.results), tested)
         kept = self._results.get(summary.id)
         if kept is None or kept[0] != modified:
-            results = (sound(result) for result in read_evaluations(summary.run))
+            results = (sound(result) for result in read_evaluations(run) if _is_of(result, tested))
             kept = (modified, tuple(result for result in results if result is not None))
             self._results[summary.id] = kept
         if summary.id not in self._specs:
             self._specs[summary.id] = _spec(summary.run)
         return Seen(summary, self._specs[summary.id], kept[1])
+
+
+def _is_of(result: Mapping[str, Any], checkpoint: str | None) -> bool:
+    """Whether an evaluation is of this checkpoint, or of an ensemble that it leads; all are of none."""
+    return checkpoint is None or str(result.get("checkpoint")).split("-")[0] == digest_in(checkpoint)
 
 
 def _candidates(summaries: Sequence[Summary]) -> list[Summary]:

@@ -157,6 +157,8 @@ def _word(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
         return "untrained"
     if rule != "gradient":
         return plain(str(rule))
+    if outer.get("rule") == "interpolate":
+        return "interpolated"
     if parameters in ("head", "body"):
         return f"{parameters} alone"
     return _order_text(adaptation.get("order", 2))

@@ -9,13 +9,14 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import ScrollableContainer, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from engine.errors import RequestError
 from tui import tables
 from tui.compare.view import Table
 from tui.keys import Key, place
 from tui.output import finite, plain
+from tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
     from tui.app import Workbench
@@ -74,7 +75,7 @@ class ExportScreen(ModalScreen[None]):
                 shown = "\n".join(plain(line) for line in self.text.split("\n"))
                 yield Static(Text(shown, no_wrap=True), id="export-text")
             yield Input(self.suggested, placeholder="file name", id="export-name")
-        yield Footer(show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one("#export-scroll").focus()
@@ -91,12 +92,16 @@ class ExportScreen(ModalScreen[None]):
         name.focus()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Writes the file, off the event loop."""
+        """Writes the file, off the event loop; where it cannot be written, the name stays to be changed."""
         path, text = Path(event.value.strip()), self.text
         if not event.value.strip():
             return
-        cast("Workbench", self.app).ask_off_loop(lambda: write_new(path, text))
-        self.dismiss()
+
+        def done() -> None:
+            if self.is_current:
+                self.dismiss()
+
+        cast("Workbench", self.app).ask_off_loop(lambda: write_new(path, text), done)
 
     def action_close(self) -> None:
         """Leaves the name, then the text."""
