@@ -128,6 +128,7 @@ def test_runs_are_found_by_id_part_name_and_path(tmp_path: Path) -> None:
     third = make_run(tmp_path, seed=3, name="tuned [x]")
     assert find_run(tmp_path, first.id) == first
     assert find_run(tmp_path, first.id[-9:]) == first
+    assert find_run(tmp_path, f"{first.id[4:8]}-{first.id.rpartition('-')[2]}") == first
     assert find_run(tmp_path, str(second.path)) == second
     assert find_run(tmp_path, "tuned [x]") == third
     with pytest.raises(RequestError, match="fits 2 runs"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BUSY_SECONDS = 0.25
 CALM_SECONDS = 1.0
 # Only a long history takes this long: drawing it meanwhile costs reading time, so it comes in few portions.
-READING_SECONDS = 0.8
+READING_SECONDS = 1.5
 END_SECONDS = 0.4
 PARKED = 4
 

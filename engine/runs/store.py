@@ -212,8 +212,15 @@ def all_runs(runs_dir: Path) -> Iterator[Run]:
             yield run
 
 
+def _is_short_for(text: str, run_id: str) -> bool:
+    """Whether `text` is a month and day, a dash and the end of that ID."""
+    day, dash, end = text.partition("-")
+    return bool(dash and end) and run_id[4:8] == day and run_id.endswith(f"-{end}")
+
+
 def find_run(runs_dir: Path, text: str) -> Run:
-    """The run that `text` means: an ID, a path, a run's name, or a part of an ID that only one run has.
+    """The run that `text` means: an ID, a path, a run's name, or a part of an ID that only one run has (also
+    its month and day with its end, `1121-a8d7`, as the workbench shortens it).
 
     Of several runs of one name the newest is meant. Raises RequestError, naming candidates or the nearest ID.
     """
@@ -227,7 +234,7 @@ def find_run(runs_dir: Path, text: str) -> Run:
     named = [summary.run for summary in list_runs(runs_dir) if text and summary.name == text]
     if named:
         return named[-1]
-    parts = [run_id for run_id in runs if text and text in run_id]
+    parts = [run_id for run_id in runs if text and (text in run_id or _is_short_for(text, run_id))]
     if len(parts) == 1:
         return runs[parts[0]]
     if parts:
