@@ -343,8 +343,10 @@ class Workbench(OrderedKeys[int], Sparing[int]):
 
 
 def _collect_garbage_again() -> None:
-    """What was made up to now mostly stays, and is not looked through any more."""
+    """What was made up to now mostly stays, and is not looked through any more; each frame makes thousands of
+    objects that go by themselves."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 

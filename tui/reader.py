@@ -1,9 +1,11 @@
 """The reader's thread: looks at the runs folder and hands out pictures of it."""
 
+import gc
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +160,9 @@ class Looker:
             self._histories[run_id] = reader
         for run_id in list(self._histories)[: -len(shown) - PARKED]:
             del self._histories[run_id]
-        self._shown = {run_id: self._histories[run_id].read(READING_SECONDS / len(shown)) for run_id in shown}
+        portion = READING_SECONDS / max(len(shown), 1)
+        with _without_collecting():
+            self._shown = {run_id: self._histories[run_id].read(portion) for run_id in shown}
 
     def follow(self, session: "Session") -> None:
         """Polls this session too from now on; the newest is the one that is shown."""
@@ -187,6 +191,19 @@ class Looker:
         self._sessions = tuple(going)
         if faults:
             raise faults[0]
+
+
+@contextmanager
+def _without_collecting() -> Iterator[None]:
+    """Reading makes no cycles, but so many objects that the collector would go through the whole app's again
+    and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def same(one: Snapshot, other: Snapshot) -> bool:
