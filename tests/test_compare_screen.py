@@ -513,12 +513,17 @@ def test_new_results_come_by_themselves(runs):
     shown(runs, look)
 
 
-def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatch):
-    """With the stand-in worker, whose protocol has fewer keys than a real one's: the results are its own."""
+def by_standin(monkeypatch):
+    """Workers are those of tests: quick, and dying for the algorithm that STANDIN_DIES names."""
     worker = Path(__file__).with_name("standin_worker.py")
     monkeypatch.setattr(
         processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
     )
+
+
+def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatch):
+    """With the stand-in worker, whose protocol has fewer keys than a real one's: the results are its own."""
+    by_standin(monkeypatch)
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         screen: Any = app.screen
@@ -539,10 +544,7 @@ def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
     boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
     for path in boil.checkpoints.iterdir():
         path.unlink()
-    worker = Path(__file__).with_name("standin_worker.py")
-    monkeypatch.setattr(
-        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
-    )
+    by_standin(monkeypatch)
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         screen: Any = app.screen
@@ -560,10 +562,7 @@ def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
 
 
 def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episodes(runs, monkeypatch):
-    worker = Path(__file__).with_name("standin_worker.py")
-    monkeypatch.setattr(
-        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
-    )
+    by_standin(monkeypatch)
     monkeypatch.setenv("STANDIN_DIES", "boil")
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
@@ -584,10 +583,7 @@ def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episo
 
 
 def test_a_failed_test_may_go_well_the_next_time(runs, monkeypatch):
-    worker = Path(__file__).with_name("standin_worker.py")
-    monkeypatch.setattr(
-        processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
-    )
+    by_standin(monkeypatch)
     monkeypatch.setenv("STANDIN_DIES", "boil")
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
