@@ -21,6 +21,7 @@ from PIL import Image
 
 from engine import data
 from engine.data.decoding import decode
+from engine.data.parts import Classes, Parts, divide
 from engine.errors import RequestError
 
 REAL = os.environ.get("KSHOT_DATA")
@@ -107,6 +108,24 @@ def test_unequal_classes_repeat_in_place(tmp_path: Path) -> None:
     (tmp_path / "mine/train/train-class1/more.png").write_bytes(photograph(5))
     task = image_task("folder", folder="mine", image_size=6, channels=3, rotations="classes")
     assert data.class_counts(task, tmp_path)["train"] == [4, 4, 4, 4, 5, 5, 5, 5]
+
+
+def test_classes_are_divided_once_until_a_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def dividing(dataset: str, split: str, classes: Classes) -> Parts:
+        asked.append(split)
+        return divide(dataset, split, classes)
+
+    monkeypatch.setattr("engine.data.packing.divide", dividing)
+    write_own_images(tmp_path / "mine", classes=2)
+    task = image_task("folder", folder="mine", image_size=6, channels=3)
+    assert [data.class_counts(task, tmp_path)["train"] for _ in range(3)] == [[4, 4]] * 3
+    assert len(asked) == 1
+    (tmp_path / "mine/train/train-class1/more.png").write_bytes(photograph(5))
+    assert data.class_counts(task, tmp_path)["train"] == [4, 5]
 
 
 def test_counts_and_hash_are_the_same_before_and_after_packing(omniglot: Path) -> None:

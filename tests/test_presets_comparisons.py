@@ -1,12 +1,12 @@
 """Each shipped comparison can be planned at every budget, and no two of its rows are the same."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.presets import ImageTask, Spec, list_presets, load_comparison, load_preset, test_adaptation
+from engine.presets import ImageTask, Spec, list_presets, load_comparison, resolve, test_adaptation
+from engine.presets.resolving import Resolved
 from engine.runs.comparison import Plan, plan, requested_comparison
 from engine.runs.rows import Options
 
@@ -17,9 +17,6 @@ CLASSES = {
     "omniglot": ({"train": 1100, "validation": 100, "test": 423}, 20),
     "miniimagenet": ({"train": 64, "validation": 16, "test": 20}, 600),
 }
-
-read_once = cache(load_preset)
-"""Reading a file takes most of the time of resolving; the files stay as they are."""
 
 
 def counts(task: ImageTask, data_dir: Path | None = None) -> dict[str, list[int]]:
@@ -36,8 +33,6 @@ def at_test_time(spec: Spec) -> tuple[Any, ...]:
 @pytest.fixture
 def planned(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     monkeypatch.setattr("engine.data.fitting.class_counts", counts)
-    monkeypatch.setattr("engine.presets.resolving.load_preset", read_once)
-    monkeypatch.setattr("engine.runs.rows.load_preset", read_once)
     name, budget = request.param
     return plan(requested_comparison([name], None), Options(budget=budget), tmp_path / "runs", tmp_path)
 
@@ -65,3 +60,15 @@ def test_every_comparison_is_planned_and_no_two_rows_are_the_same(planned: Plan)
 def test_a_comparison_s_baseline_is_one_of_its_rows(name: str) -> None:
     comparison = load_comparison(name)
     assert comparison.baseline == "none" or comparison.baseline in {row.label for row in comparison.rows}
+
+
+def test_each_row_is_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolved: list[tuple[str, str]] = []
+
+    def counting(task: str, algorithm: str, **settings: Any) -> Resolved:
+        resolved.append((task, algorithm))
+        return resolve(task, algorithm, **settings)
+
+    monkeypatch.setattr("engine.runs.rows.resolve", counting)
+    plan(requested_comparison(["sine-10shot", "maml", "anil"], None), Options(), tmp_path / "runs", tmp_path)
+    assert resolved == [("sine-10shot", name) for name in ("maml", "anil", "pretrain")]

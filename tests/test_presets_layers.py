@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RequestError
-from engine.presets import Spec, load_spec, resolve, spec_from_dict, spec_to_dict
+from engine.presets import Spec, load_comparison, load_spec, resolve, spec_from_dict, spec_to_dict
 from engine.presets.layers import leaves
+from engine.presets.source import Source, read_file
 
 TASK = """
 summary: a task
@@ -53,6 +54,33 @@ def test_later_layers_win(files: Path) -> None:
     assert spec.training.queries == 8  # the `for` entry's budget beats both
     assert spec.training.record_every == 3
     assert spec.outer.clip is None  # null restores the default
+
+
+def test_a_file_is_read_once_until_it_changes(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(path: Path, name: str) -> Source:
+        read.append(path.name)
+        return read_file(path, name)
+
+    monkeypatch.setattr("engine.presets.files.read_file", reading)
+    for _ in range(3):
+        assert resolve("my-task.yaml", "mine.yaml").spec.adaptation.learning_rate == 0.2
+    assert read == ["my-task.yaml", "mine.yaml"]
+    # The same size: only its time, or its place on the disk, tells that it is another.
+    (files / "my-task.yaml").write_text(TASK.replace("0.2", "0.3"))
+    assert resolve("my-task.yaml", "mine.yaml").spec.adaptation.learning_rate == 0.3
+    (files / "my-task.yaml").unlink()
+    with pytest.raises(RequestError, match="there is no such file"):
+        resolve("my-task.yaml", "mine.yaml")
+
+
+def test_a_comparison_is_checked_again_though_it_has_not_changed(files: Path) -> None:
+    (files / "both.yaml").write_text("tasks: [./my-task.yaml]\nrows: [./mine.yaml]\n")
+    assert len(load_comparison("./both.yaml").rows) == 1
+    (files / "mine.yaml").unlink()
+    with pytest.raises(RequestError, match="line 2: there is no file"):
+        load_comparison("./both.yaml")
 
 
 def test_each_value_knows_its_layer(files: Path) -> None:

@@ -116,11 +116,23 @@ def _in_memory(supply: Supply) -> np.ndarray:
     return images
 
 
+_MOST_DIVIDED = 16
+_divided_before: dict[tuple[str, str, str, str], tuple[Classes, Parts]] = {}
+
+
 def _divided(task: ImageTask, supply: Supply) -> tuple[Classes, Parts]:
+    """The classes, and those of each part; told once of the same files: a comparison asks for every row."""
     split = split_of(task)
-    header = _packed_header(task, supply)
-    classes: Classes = header.classes if header else supply.classes()
-    return classes, divide(task.dataset, split, classes)
+    asked = (task.dataset, split, supply.place, supply.key)
+    found = _divided_before.get(asked)
+    if found is None:
+        header = _packed_header(task, supply)
+        classes: Classes = header.classes if header else supply.classes()
+        found = classes, divide(task.dataset, split, classes)
+        while len(_divided_before) >= _MOST_DIVIDED:
+            _divided_before.pop(next(iter(_divided_before)), None)
+        _divided_before[asked] = found
+    return found
 
 
 def _packed_header(task: ImageTask, supply: Supply) -> Header | None:

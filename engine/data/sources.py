@@ -108,19 +108,20 @@ class Source:
             yield from ((name, size) for name, size, _ in _walk(self.path))
             return
         infos = self._open().infolist()
-        for info in infos:
-            inside = _parts(info.filename)
+        paths = [_parts(info.filename) for info in infos]
+        for info, inside in zip(infos, paths, strict=True):
             if (
                 inside.is_absolute()
                 or ".." in inside.parts
                 or (inside.parts and inside.parts[0].endswith(":"))
             ):
                 raise RequestError(f"{self.path}: {info.filename!r} points outside the archive; refused")
-        files = {parent for info in infos if not info.is_dir() for parent in _parts(info.filename).parents}
-        for info in infos:
+        holding = {path.parent for info, path in zip(infos, paths, strict=True) if not info.is_dir()}
+        holding |= {above for folder in holding for above in folder.parents}
+        for info, inside in zip(infos, paths, strict=True):
             if not info.is_dir():
                 yield info.filename, info.file_size
-            elif _parts(info.filename) not in files:
+            elif inside not in holding:
                 raise _empty(self.path, info.filename.rstrip("/"))
 
     def _repeated_top(self, images: list[PurePosixPath]) -> int:

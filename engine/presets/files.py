@@ -115,14 +115,45 @@ def display_name(path: Path) -> str:
     return path.name if path.is_relative_to(SHIPPED) else str(path)
 
 
+_Stamp = tuple[int, int, int, int]
+_read_before: dict[tuple[Kind, Path], tuple[_Stamp, Preset]] = {}
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """What changes with a file's content: which file it is, its size and its time; None where it is gone."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+
 def _read(kind: Kind, path: Path) -> Preset:
-    source = read_file(path, display_name(path))
+    """The preset in a file: read and checked once, and again when the file has changed."""
+    stamp = _stamp(path)
+    known = _read_before.get((kind, path))
+    if known is None or known[0] != stamp:
+        preset = _read_anew(kind, path)
+        if stamp is not None:
+            _read_before[kind, path] = stamp, preset
+        return preset
+    if kind == "comparisons":  # it names other presets, which may have come or gone since
+        _check(kind, known[1].source, path)
+    return known[1]
+
+
+def _check(kind: Kind, source: Source, path: Path) -> None:
     if kind == "comparisons":
         from engine.presets.comparisons import check_comparison
 
         check_comparison(source, path.parent)
     else:
         raise_first(source, list(_file_problems(kind, source)))
+
+
+def _read_anew(kind: Kind, path: Path) -> Preset:
+    source = read_file(path, display_name(path))
+    _check(kind, source, path)
     content = source.content
     summary, paper, family = (content.get(key) or "" for key in _TEXTS)
     if kind == "tasks" and not family:

@@ -1,7 +1,7 @@
 """Rows to specs: what --set says for which row, and one source of batch statistics for a table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -58,9 +58,16 @@ class Resolver:
     comparison: Comparison
     options: Options
     overrides: Overrides
+    _specs: dict[tuple[str, str, str | None], Spec] = field(default_factory=dict, init=False, repr=False)
 
     def spec(self, task: str, row: Row, statistics: str | None = None) -> Spec:
-        """The row's spec for training on that task."""
+        """The row's spec for training on that task, resolved once: planning asks for it again and again."""
+        asked = (task, row.label, statistics)
+        if asked not in self._specs:
+            self._specs[asked] = self._spec(task, row, statistics)
+        return self._specs[asked]
+
+    def _spec(self, task: str, row: Row, statistics: str | None) -> Spec:
         texts = [text for text in self.overrides.of(row) if not self._elsewhere(text, task)]
         spec = self._resolved(task, row, texts)
         if statistics is None or self._names_statistics(row) or spec.evaluation.statistics == "running":
