@@ -254,7 +254,10 @@ def test_what_cannot_be_played_says_so(tmp_path: Path, text: str | None) -> None
         assert isinstance(screen, ReplayScreen)
         await until(pilot, lambda: "nothing was recorded that could be played" in shown(app))
         assert screen.check_action("play", ()) is None
-        await pilot.press("space", "left", "right", "plus", "minus", "0", "end", "escape")
+        await pilot.press("space", "left", "right", "plus", "minus", "0", "end")
+        said = [each.message for each in app._notifications]
+        assert said[0] == "Play or pause: nothing was recorded that could be played" and len(said) == 7
+        await pilot.press("escape")
         assert app.runs and not app.query(Input).filter(".open")
 
     in_screen(tmp_path, ReplayScreen(run), act)

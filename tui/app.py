@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from engine.errors import RequestError
+from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
 from tui.marks import stand_on
 from tui.output import plain
@@ -65,7 +66,7 @@ def _episode() -> Screen[None]:
     return EpisodeScreen()
 
 
-class Workbench(OrderedKeys[int], Sparing[int]):
+class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
     CSS_PATH = Path(__file__).with_name("theme.tcss")

@@ -2,10 +2,17 @@
 
 from tui.keys import Key
 
+NOTHING_CLOSER = "there is nothing to look closer at yet"
 CHART_KEYS = (
     Key("l", "log", "Log scale", "log scale, or linear again", "no value is above zero"),
-    Key("z", "quarter", "Zoom", "the last quarter, following the newest point; or everything again"),
-    Key("plus,equals_sign", "zoom(2)", "Closer", "closer", in_footer=False),
+    Key(
+        "z",
+        "quarter",
+        "Zoom",
+        "the last quarter, following the newest point; or everything again",
+        NOTHING_CLOSER,
+    ),
+    Key("plus,equals_sign", "zoom(2)", "Closer", "closer", NOTHING_CLOSER, in_footer=False),
     Key("minus", "zoom(0.5)", "Farther", "farther", "everything is shown already", in_footer=False),
     Key("left", "pan(-0.25)", "Earlier", "earlier, while zoomed", "zoom first (z)", in_footer=False),
     Key(

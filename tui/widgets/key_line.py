@@ -31,7 +31,7 @@ class Shown(NamedTuple):
 
 class KeyLine(Widget):
     """The keys of what has the focus, of its screen and of everywhere. Those that do not fit are left out:
-    the help has them. A click on a key presses it."""
+    the help has them. A click on a key presses it, also on a greyed one, which then says why."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -85,5 +85,5 @@ class KeyLine(Widget):
         """Presses the key that was clicked on."""
         ends = accumulate(key.width for key in self.shown)
         clicked = next((key for key, end in zip(self.shown, ends, strict=True) if event.x < end), None)
-        if clicked is not None and clicked.possible:
+        if clicked is not None:
             self.app.simulate_key(clicked.key)
