@@ -178,12 +178,16 @@ def test_a_task_that_fits(mine: Path, tmp_path: Path) -> None:
 
 def test_more_ways_than_classes(mine: Path, tmp_path: Path) -> None:
     assert "task.ways is 4, but the test part of mine has 3 classes" in misfit(tmp_path, ways=4)
-    assert "training.ways is 9, but the train part" in misfit(tmp_path, training={"ways": 9})
+    for rule in ("meta-gradient", "interpolate"):
+        too_wide = misfit(tmp_path, training={"ways": 9}, outer={"rule": rule})
+        assert "training.ways is 9, but the train part" in too_wide
 
 
 def test_more_shots_than_images(mine: Path, tmp_path: Path) -> None:
     assert "2 shots and 3 queries need 5 images a class" in misfit(tmp_path, shots=2)
-    assert "1 shots and 9 queries need 10" in misfit(tmp_path, training={"queries": 9})
+    for rule in ("meta-gradient", "interpolate"):
+        too_large = misfit(tmp_path, training={"queries": 9}, outer={"rule": rule})
+        assert "1 shots and 9 queries need 10" in too_large
     (mine / "val/val-class2/3.png").unlink()
     assert "the smallest class of the validation part of mine has 3" in misfit(tmp_path)
 

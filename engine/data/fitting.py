@@ -59,7 +59,8 @@ def check_task_fits(spec: Spec, data_dir: Path | None = None) -> None:
     counts = class_counts(task, data_dir)
     for part in ("test", "validation"):
         _fits(task, part, counts[part], tested_shape(task), "task")
-    if spec.outer.rule == "meta-gradient":
+    # Reptile draws whole episodes too: its queries are only watched, but they are drawn.
+    if spec.outer.rule in ("meta-gradient", "interpolate"):
         section = "training" if spec.training.ways else "task"
         _fits(task, "train", counts["train"], training_shape(spec), section)
 
