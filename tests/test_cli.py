@@ -79,6 +79,10 @@ def test_completion_knows_commands_and_presets_without_torch(words, last, expect
     assert not {"torch", "rich"} & set(modules.split())
 
 
+UNREAD = (
+    "adaptation.momentum is read by nothing in maml: needs adaptation.update momentum "
+    "[adaptation.momentum: --set adaptation.momentum=0.5]"
+)
 BAD = [
     (["frobnicate"], "frobnicate"),
     (["train", "--no-such-option"], "--no-such-option"),
@@ -100,6 +104,8 @@ BAD = [
     (["compare", "sine-10shot", "maml", "--set", "adaptation.stepz=3"], "steps"),
     (["compare", "sine-10shot", "maml", "--set", "adaptation.steps=-1"], "adaptation.steps"),
     (["compare", "sine-10shot", "maml", "--set", "mamml:adaptation.steps=3"], "maml"),
+    (["train", "sine-10shot", "maml", "--set", "adaptation.momentum=0.5"], UNREAD),
+    (["compare", "sine-10shot", "maml", "anil", "--set", "maml:adaptation.momentum=0.5"], UNREAD),
     (["compare", "sine-10shot", "maml", "--time-limit", "soon"], "10m"),
     (["compare", "glyphs-5way-1shot", "maml", "--set", "task.shots=25"], "25"),
     (["compare", "miniimagenet-5way-1shot", "maml"], "miniimagenet"),

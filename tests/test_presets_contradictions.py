@@ -310,8 +310,10 @@ def test_what_is_set_for_one_algorithm_and_read_by_nothing_is_refused(
 ) -> None:
     key = override.partition("=")[0]
     with pytest.raises(RequestError) as caught:
-        resolve(task, algorithm, overrides=[override], alone=True)
-    assert str(caught.value) == f"{key} is read by nothing: {reason} [{key}: --set {override}]"
+        resolve(task, algorithm, overrides=[override], own=[override])
+    assert str(caught.value) == (
+        f"{key} is read by nothing in {algorithm}: {reason} [{key}: --set {override}]"
+    )
     assert resolve(task, algorithm, overrides=[override]).spec  # for all rows of a comparison it may stand
 
 
@@ -327,7 +329,7 @@ def test_what_is_set_for_one_algorithm_and_read_by_nothing_is_refused(
     ],
 )
 def test_what_is_set_and_read_in_testing_alone_is_allowed(algorithm: str, override: str) -> None:
-    assert resolve(IMAGES, algorithm, overrides=[override], alone=True).spec
+    assert resolve(IMAGES, algorithm, overrides=[override], own=[override]).spec
 
 
 def test_a_file_of_one_s_own_with_a_key_that_nothing_reads(tmp_path: Path) -> None:
@@ -335,5 +337,5 @@ def test_a_file_of_one_s_own_with_a_key_that_nothing_reads(tmp_path: Path) -> No
     file.write_text("summary: s\nfamily: f\nadaptation: {rule: gradient, momentum: 0.5}\n")
     with pytest.raises(RequestError) as caught:
         resolve(IMAGES, str(file))
-    assert "adaptation.momentum is read by nothing: needs adaptation.update momentum" in str(caught.value)
+    assert "momentum is read by nothing in mine: needs adaptation.update momentum" in str(caught.value)
     assert "line 3" in str(caught.value)

@@ -121,7 +121,7 @@ def _specs(what: Sequence[str], options: Any, budget: str | None) -> list[Any]:
             )
     elif len(what) == 2:
         settings = {"budget": options.budget, "overrides": options.overrides, "device": options.device}
-        spec = resolve(what[0], what[1], seed=options.seed, alone=True, **settings).spec
+        spec = resolve(what[0], what[1], seed=options.seed, own=options.overrides, **settings).spec
     else:
         raise RequestError(
             "kshot train takes TASK ALGORITHM, or one SPEC.yaml; kshot compare takes several algorithms"

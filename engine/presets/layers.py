@@ -90,9 +90,14 @@ def given_layer(name: str, content: Mapping[str, Any]) -> Layer:
     return layer
 
 
+def override_label(text: str) -> str:
+    """What errors call one `--set`."""
+    return " ".join(f"--set {text}".splitlines())
+
+
 def override_layer(text: str) -> Layer:
     """The layer of one `--set path.to.key=value`; the value is read as YAML."""
-    label = " ".join(f"--set {text}".splitlines())
+    label = override_label(text)
     path_text, equals, value_text = text.partition("=")
     if not equals or not all(part.strip() for part in path_text.split(".")):
         raise RequestError(f"{label}: must be path.to.key=value")

@@ -1,6 +1,6 @@
 """Which key is read by what: what another key would have to be for a key to have an effect."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from engine.presets.contradiction import Contradiction
 from engine.presets.layers import Leaf, Tree
@@ -88,26 +88,29 @@ def _users(key: str, spec: Spec) -> Iterator[Adaptation]:
         yield test_adaptation(spec)
 
 
-def unread(given: Mapping[str, str], spec: Spec) -> Contradiction | None:
+def unread(given: Iterable[str], spec: Spec) -> Contradiction | None:
     """The first of the keys that were given for this algorithm which nothing reads, if there is one.
 
-    `given` are dotted keys and the layers that gave them. What a task gives to all algorithms, or a
-    comparison to all its rows, is not asked: a rate is there for those that read it.
+    `given` are dotted keys. What a task gives to all algorithms, or a comparison to all its rows, is not
+    asked: a rate is there for those that read it.
     """
     for path in given:
         if wanted := needs(path, spec):
-            return Contradiction(f"{path} is read by nothing: {wanted}", (path,))
+            reason = f"{path} is read by nothing in {spec.origin.algorithm}: {wanted}"
+            return Contradiction(reason, (path,))
     return None
 
 
-def given_by(tree: Tree, layers: Collection[str], sections: Collection[str] | None = None) -> dict[str, str]:
-    """Dotted keys whose value in a merged tree came from one of these layers, with its name."""
-    found: dict[str, str] = {}
+def given_by(
+    tree: Tree, wanted: Callable[[Leaf], bool], sections: Collection[str] | None = None
+) -> list[str]:
+    """Dotted keys of the leaves of a merged tree that are `wanted` and that no `null` restored."""
+    found: list[str] = []
 
     def walk(node: Leaf | Tree, path: str) -> None:
         if isinstance(node, Leaf):
-            if node.layer in layers and not node.restored:
-                found[path] = node.layer
+            if wanted(node) and not node.restored:
+                found.append(path)
             return
         for key, inner in node.items():
             walk(inner, f"{path}.{key}" if path else key)

@@ -1,6 +1,6 @@
 """From a task, an algorithm and what was asked on top to one checked spec, and where each value came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from engine.presets.layers import (
     leaves,
     merge,
     option_layer,
+    override_label,
     override_layer,
     preset_layers,
 )
@@ -44,13 +45,13 @@ def resolve(
     overrides: Sequence[str] = (),
     seed: int | None = None,
     device: str | None = None,
-    alone: bool = False,
+    own: Collection[str] = (),
 ) -> Resolved:
     """The spec of an algorithm on a task, from all layers; RequestError for whatever does not fit.
 
-    `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`. `alone` says
-    that the overrides were given for this algorithm and no other: keys among them that nothing reads are
-    refused, as are those of the algorithm's own file where nothing is laid over it.
+    `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`. Those of them
+    in `own` were given for this algorithm and no other: keys among them that nothing reads are refused, as are
+    those of the algorithm's own file where nothing is laid over it.
     """
     task_preset, algorithm_preset = load_preset("tasks", task), load_preset("algorithms", algorithm)
     check_budget(budget, (task_preset, algorithm_preset))
@@ -62,9 +63,11 @@ def resolve(
     for layer in (*task_base, *task_budget, *base, *budgets, *asked):
         merge(tree, layer)
     spec = checked_spec(tree, {"origin": _origin(task_preset, algorithm_preset, budget, asked)})
-    given = given_by(tree, ("--set",)) if alone else {}
+    places = {override_label(text) for text in own}
+    given = given_by(tree, lambda leaf: leaf.where in places)
     if not (comparison_set or row_set or overrides):
-        given = given_by(tree, {layer.name for layer in (*base, *budgets)}, OWN)
+        names = {layer.name for layer in (*base, *budgets)}
+        given = given_by(tree, lambda leaf: leaf.layer in names, OWN)
     refuse(unread(given, spec), tree)
     return Resolved(_anchored(spec), _layers(spec, tree))
 

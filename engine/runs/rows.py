@@ -38,6 +38,10 @@ class Overrides:
         """What applies to this row, in written order."""
         return [text for scope, text, _ in self.texts if scope is None or scope in (row.algorithm, row.label)]
 
+    def own(self, row: Row) -> list[str]:
+        """What was said for this row alone, as texts `path=value`."""
+        return [text for scope, text, _ in self.texts if scope in (row.algorithm, row.label)]
+
     def names(self, path: str, row: Row) -> bool:
         """Whether that path was set for this row."""
         return any(text.partition("=")[0].strip() == path for text in self.of(row))
@@ -46,8 +50,7 @@ class Overrides:
         """What was said for this row alone, by path."""
         return {
             text.partition("=")[0]: text.partition("=")[2]
-            for scope, text, _ in self.texts
-            if scope in (row.algorithm, row.label)
+            for text in self.own(row)
         }
 
 
@@ -82,6 +85,7 @@ class Resolver:
             comparison_set=self.comparison.set,
             row_set=row.set,
             overrides=texts,
+            own=self.overrides.own(row),
             device=self.options.device,
         ).spec
 
