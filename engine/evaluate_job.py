@@ -17,9 +17,10 @@ from engine.learner import Learner
 from engine.presets import Spec, test_adaptation
 from engine.presets.schema import ImageTask
 from engine.requests import ENDED, KIND, Asked
-from engine.runs import Run, Status, read_status, write_result
+from engine.runs import Run, Status, read_status, withdraw_request, write_result
 from engine.runs.files import to_json, write_whole
-from engine.runs.results import episodes_key
+from engine.runs.locks import held_alone
+from engine.runs.results import episodes_key, read_evaluation
 from engine.runs.testing import digest_in
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
@@ -38,7 +39,7 @@ def answer(asked: list[Asked], ending: Callable[[], bool]) -> int:
     failed = False
     for request in asked:
         try:
-            write_result(request.run, request.name, _result(request, ending))
+            _answer(request, ending)
         except Ended:
             return ENDED
         except RequestError as error:
@@ -49,10 +50,27 @@ def answer(asked: list[Asked], ending: Callable[[], bool]) -> int:
             traceback.print_exc()
             failed = True
             request.refuse(f"{type(error).__name__}: {error}")
+    return int(failed)
+
+
+def _answer(request: Asked, ending: Callable[[], bool]) -> None:
+    """Answers one request, unless that has been done since it was read.
+
+    It was read before the wait for the device: meanwhile another worker may have answered it, or be at it
+    where a device has several slots. A lock of the request's own: the run's belongs to its training.
+    """
+    run, name = request.run, request.name
+    with held_alone(run.requests / f".{name}.lock", ending) as held:
+        if not held:
+            raise Ended
+        if read_evaluation(run, name) is not None:
+            withdraw_request(run, name)
+            return
+        try:
+            write_result(run, name, _result(request, ending))
         finally:
             with suppress(OSError):
-                (request.run.results / f".{request.name}.progress").unlink()
-    return int(failed)
+                (run.results / f".{name}.progress").unlink()
 
 
 def _result(request: Asked, ending: Callable[[], bool]) -> dict[str, Any]:

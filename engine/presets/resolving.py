@@ -50,8 +50,8 @@ def resolve(
     """The spec of an algorithm on a task, from all layers; RequestError for whatever does not fit.
 
     `task` and `algorithm` are preset names or paths; `overrides` are texts `path.to.key=value`. Those of them
-    in `own` were given for this algorithm and no other: keys among them that nothing reads are refused, as are
-    those of the algorithm's own file where nothing is laid over it.
+    in `own` were given for this algorithm and no other: keys among them that nothing reads are refused, as
+    are those of the algorithm's own file where nothing is laid over it.
     """
     task_preset, algorithm_preset = load_preset("tasks", task), load_preset("algorithms", algorithm)
     check_budget(budget, (task_preset, algorithm_preset))

@@ -8,11 +8,14 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import RequestError
 
 POLL_SECONDS = 0.02
+WAIT_SECONDS = 0.2
 
 
 def open_lock(path: Path) -> int:
@@ -82,6 +85,35 @@ def same_file(descriptor: int, path: Path) -> bool:
         return False
     here = os.fstat(descriptor)
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+@contextmanager
+def held_alone(path: Path, ending: Callable[[], bool]) -> Iterator[bool]:
+    """Wait for the lock at `path` and hold it; its file goes with it. Gives False where `ending()` was first.
+
+    Raises OSError, and RequestError without flock.
+    """
+    while not ending():
+        descriptor = open_lock(path)
+        try:
+            held = try_lock(descriptor) and same_file(descriptor, path)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if held:
+            break
+        os.close(descriptor)
+        time.sleep(WAIT_SECONDS)
+    else:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        # While it is held: who waited for this file then sees that it is no longer the one at `path`.
+        with suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
 
 
 def adopt(path: Path, descriptor: int) -> None:
