@@ -36,6 +36,7 @@ LARGEST_SIDE = 42
 CURVE_POINTS = 101
 CPU = torch.device("cpu")
 LEARNERS_KEPT = 6
+FAMILY = {"amplitude", "phase", "frequency", "shift"}
 
 
 def answer_until_idle(runs_dir: Path, ending: Callable[[], bool], idle_seconds: float = IDLE_SECONDS) -> None:
@@ -126,7 +127,8 @@ def described(learner: Learner, number: int) -> dict[str, Any]:
 
     `steps` [S], `metric` [S] (accuracy as a fraction, or squared error), `moved` by layer [S] (|θ − θ₀|/|θ₀|,
     None where θ₀ is zero). Images: `classes` [N], `support` and `query` with their labels, `probabilities`
-    [S][Q][N]. Waves: what `engine.curves` gives, on 101 points.
+    [S][Q][N]. Waves: what `engine.curves` gives, on 101 points, and the `family`'s ranges, None where the
+    model is told which wave it is.
     """
     adaptation = test_adaptation(learner.spec)
     rule = learner.rule(adaptation, "test", learner.spec.evaluation.statistics)
@@ -145,7 +147,13 @@ def described(learner: Learner, number: int) -> dict[str, Any]:
     }
     if kind == "classes":
         return seen | {"shows": "images"} | _images(learner.tasks, task, outputs)
-    return seen | {"shows": "curves"} | curves(learner, adaptation, "test", number, CURVE_POINTS)
+    found = curves(learner, adaptation, "test", number, CURVE_POINTS)
+    return seen | {"shows": "curves", "family": _family(learner)} | found
+
+
+def _family(learner: Learner) -> dict[str, Any] | None:
+    task = learner.spec.task
+    return None if getattr(task, "oracle", True) else task.model_dump(mode="json", include=FAMILY)
 
 
 def _images(tasks: TaskDistribution, task: Episodes, outputs: list[Tensor]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Single episodes: the answer's numbers are those of the evaluation, and one worker answers several runs."""
 
 import base64
+import math
 import os
 import signal
 import time
@@ -143,6 +144,8 @@ def test_one_worker_answers_two_runs_and_the_fits_stand_in_the_events(tmp_path: 
         assert seen.error is None and seen.answer is not None
         assert (seen.answer["algorithm"], seen.answer["episode"]) == (name, 4)
         assert len(seen.answer["predictions"]) == len(seen.answer["steps"]) == len(seen.answer["metric"])
+        finn = {"amplitude": [0.1, 5.0], "phase": [0.0, math.pi], "frequency": [1.0, 1.0], "shift": "minus"}
+        assert seen.answer["family"] == finn
     assert sum(asking.starts for asking in asked) == 1
     assert not pending_requests(maml) and not read_evaluations(maml) and len(read_results(maml)) == 1
     again = Asking(question(maml, 4, data_folder()), data_folder())

@@ -22,7 +22,7 @@ from tui import app as app_module
 from tui.app import Workbench
 from tui.episode.answers import CurveEpisode, ImageEpisode, read_answer
 from tui.episode.choosing import next_algorithm, pair
-from tui.episode.texts import confusion, filmstrip, layers, query_lines
+from tui.episode.texts import confusion, filmstrip, from_mean, layers, query_lines
 from tui.keys import PLACES
 from tui.screens.episode import EpisodeScreen
 from tui.snapshot import Snapshot
@@ -76,6 +76,7 @@ def curve_answer(number: int = 0, algorithm: str = "maml", scale: float = 1.0) -
         "steps": [0, 1, 2],
         "metric": [3.0, 1.25, 0.5 * scale],
         "moved": {"linear1": [0.0, 0.1, 0.2]},
+        "family": {"amplitude": [0.1, 5.0], "phase": [0.0, np.pi], "frequency": [1.0, 1.0], "shift": "minus"},
         "x": x.tolist(),
         "truth": np.sin(x).tolist(),
         "support_x": [1.0, -2.0],
@@ -351,6 +352,13 @@ def test_an_answer_that_is_not_whole_is_refused(change: dict[str, Any]) -> None:
 def test_a_curve_answer_is_read() -> None:
     found = read_answer(curve_answer())
     assert isinstance(found, CurveEpisode) and found.predictions.shape == (3, 101) and found.at(1) == 1
+    assert found.mean is not None and found.mean[50] == pytest.approx(-2.55 * 2 / np.pi)
+    # Of -1.62 cos x from zero; the mean of cos² over [-5, 5] is 1/2 + sin(10)/20.
+    whole = 2.55 * 2 / np.pi * (0.5 + np.sin(10) / 20) ** 0.5
+    assert found.from_mean == pytest.approx(whole, rel=0.01)
+    told = read_answer({**curve_answer(), "family": None})
+    assert isinstance(told, CurveEpisode) and told.mean is None and from_mean([told]).plain == ""
+    assert from_mean([found]).plain == "RMS from family's mean at step 0 over [-5, 5]  ◆ maml 1.11"
 
 
 def test_images_as_cells() -> None:

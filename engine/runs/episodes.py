@@ -39,7 +39,7 @@ Part = TypeVar("Part", bound="Section")
 
 KIND = "episode"
 PREFIX = "episode-"
-VERSION = 1
+VERSION = 2
 """Raised when answers change their form, so that old ones are asked for anew."""
 KEPT = 40
 """Answers kept beside a run, the newest; each holds its images."""

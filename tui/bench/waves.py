@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from tui.charts.series import Series
+from tui.wave_family import family_mean, range_of, sign_of, wave_ranges
 
 POINTS = 160
 WAVES = 1000
@@ -16,29 +17,20 @@ TRUTH, SUPPORT = "#d0d0d0", "#ffaf00"
 
 
 def family(section: Mapping[str, Any]) -> list[Series]:
-    """Three sampled waves, a thousand as the band that holds nine of ten at each x, and their mean."""
+    """Three sampled waves, a thousand as the band that holds nine of ten at each x, and the family's mean."""
     rng = np.random.default_rng(0)
-    low, high = _range(section, "support_x", (-5.0, 5.0))
-    x = np.linspace(low, high, POINTS)
-    amplitude = rng.uniform(*_range(section, "amplitude", (0.1, 5.0)), (WAVES, 1))
-    phase = rng.uniform(*_range(section, "phase", (0.0, np.pi)), (WAVES, 1))
-    frequency = rng.uniform(*_range(section, "frequency", (1.0, 1.0)), (WAVES, 1))
-    sign = 1.0 if section.get("shift") == "plus" else -1.0
-    waves = amplitude * np.sin(frequency * x + sign * phase)
+    x = np.linspace(*range_of(section, "support_x", (-5.0, 5.0)), POINTS)
+    amplitude, phase, frequency = (rng.uniform(*each, (WAVES, 1)) for each in wave_ranges(section))
+    waves = amplitude * np.sin(frequency * x + sign_of(section) * phase)
     bottom, top = np.quantile(waves, (0.05, 0.95), axis=0)
     curves = [
-        Series("mean of 1,000 tasks, 5–95 %", x, waves.mean(axis=0), CLOUD, "┄", True, bottom, top),
+        Series("family's mean, 5–95 %", x, family_mean(section, x), CLOUD, "┄", True, bottom, top),
     ]
     curves += [
         Series(f"task {number}", x, waves[number - 1], colour)
         for number, colour in enumerate(SAMPLES, start=1)
     ]
     return curves
-
-
-def _range(section: Mapping[str, Any], key: str, default: tuple[float, float]) -> tuple[float, float]:
-    value = section.get(key)
-    return (float(value[0]), float(value[1])) if isinstance(value, list | tuple) else default
 
 
 def fit_curves(fit: Mapping[str, Any], colour: str, shape: str) -> list[Series]:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tui.wave_family import DEFAULTS, family_mean
+
 Numbers = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 LARGEST = 1e15
@@ -72,13 +74,23 @@ class ImageEpisode(Adapted):
 
 @dataclass(frozen=True, eq=False)
 class CurveEpisode(Adapted):
-    """A true curve `truth [n]` at `x [n]`, support points `[K]`, and `predictions [S, n]`."""
+    """A true curve `truth [n]` at `x [n]`, support points `[K]`, and `predictions [S, n]`; `mean [n]` of the
+    family of tasks, None where the model is told which of them it has."""
 
     x: Numbers
     truth: Numbers
     support_x: Numbers
     support_y: Numbers
     predictions: Numbers
+    mean: Numbers | None = None
+
+    @property
+    def from_mean(self) -> float | None:
+        """Root mean square over `x` of the function before adaptation less the family's mean; None where
+        one of them is not there."""
+        if self.mean is None or self.steps[0] != 0:
+            return None
+        return float(np.sqrt(np.mean((self.predictions[0] - self.mean) ** 2)))
 
 
 def letter(label: int) -> str:
@@ -134,16 +146,25 @@ def _images(content: Mapping[str, Any]) -> ImageEpisode:
 
 
 def _curves(content: Mapping[str, Any]) -> CurveEpisode:
-    common, x = _common(content), np.array(content["x"], np.float64)
+    common, x = _common(content), _table(content["x"], (len(content["x"]),))
     count = len(content["support_x"])
     return CurveEpisode(
         **common,
-        x=_table(content["x"], (len(x),)),
+        x=x,
         truth=_table(content["truth"], (len(x),)),
         support_x=_table(content["support_x"], (count,)),
         support_y=_table(content["support_y"], (count,)),
         predictions=_table(content["predictions"], (len(common["steps"]), len(x))),
+        mean=_mean(content.get("family"), x),
     )
+
+
+def _mean(family: Any, x: Numbers) -> Numbers | None:
+    """The mean of the family that the answer names; None where it names none."""
+    if family is None:
+        return None
+    ranges = {key: _table(family[key], (2,)).tolist() for key in DEFAULTS}
+    return family_mean({**ranges, "shift": family["shift"]}, x)
 
 
 def _table(values: Any, shape: tuple[int, ...]) -> Numbers:

@@ -28,6 +28,7 @@ class EpisodeBody(Vertical):
 
     DEFAULT_CSS = """
     EpisodeBody #episode-head, EpisodeBody #episode-film { height: auto; }
+    EpisodeBody #episode-mean { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     EpisodeBody #episode-panels { height: 1fr; }
     EpisodeBody #episode-main { width: 3fr; }
     EpisodeBody #episode-charts { height: 1fr; }
@@ -49,6 +50,7 @@ class EpisodeBody(Vertical):
     def compose(self) -> ComposeResult:
         yield Static("", id="episode-head", markup=False)
         yield Static("", id="episode-film", markup=False)
+        yield Static("", id="episode-mean", markup=False)
         with Horizontal(id="episode-panels"):
             with VerticalScroll(id="episode-main", can_focus=False):
                 yield Pictures(id="episode-pictures")
@@ -98,6 +100,9 @@ class EpisodeBody(Vertical):
         side = max(20, self.query_one("#episode-side").size.width - 3)
         self._say("layers", texts.layers(self.shown, self.step, side))
         images, curves = self.images, self.curves
+        mean = texts.from_mean(curves)
+        self._say("mean", mean)
+        self.query_one("#episode-mean").display = bool(mean)
         self.query_one(Pictures).display = bool(images)
         self.query_one("#episode-charts").display = bool(curves)
         for name in ("query", "confusion", "classes"):
@@ -120,11 +125,16 @@ class EpisodeBody(Vertical):
         short = beside and self.whole_width < LONG_LABELS
         chart = self.query_one("#episode-chart", Chart)
         baseline = self.query_one("#episode-chart-baseline", Chart)
-        series = drawing.curve_series(first, self.step, None if beside else other, short=short)
+        # Of two charts the first names what both have, and the line over them says whose mean it is.
+        means = ("mean", "" if short else "mean") if beside else ("family's mean", "")
+        series = drawing.curve_series(
+            first, self.step, None if beside else other, short=short, mean_label=means[0]
+        )
         self._chart(chart, first, series)
         baseline.display = beside
         if other is not None and beside:
-            self._chart(baseline, other, drawing.curve_series(other, self.step, short=short))
+            series = drawing.curve_series(other, self.step, short=short, mean_label=means[1])
+            self._chart(baseline, other, series)
 
     def _chart(self, chart: Chart, episode: CurveEpisode, series: list[Series]) -> None:
         # Its error stands above; the line over a chart has just room for the names of its curves.
@@ -156,4 +166,5 @@ class EpisodeBody(Vertical):
             return ""
         shown: Sequence[Adapted] = self.shown
         head = texts.heading(shown[0].number, max(self.episodes, shown[0].number + 1), shown, 10_000)
-        return f"{head.plain}\n{texts.filmstrip(shown, self.step, 10_000).plain}"
+        lines = [head, texts.filmstrip(shown, self.step, 10_000), texts.from_mean(self.curves)]
+        return "\n".join(line.plain for line in lines if line)

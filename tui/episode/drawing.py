@@ -14,6 +14,9 @@ from tui.widgets.images import Group, Picture
 WRONG = "✗"
 MOST_CURVES = 6
 FAINT = "#5f5f5f"
+MUTED = "#8a8a8a"
+DOTTED = 3
+"""Every so many of the points of a dotted curve are drawn."""
 
 
 def groups(shown: Sequence[ImageEpisode], step: int, chosen: int) -> list[Group]:
@@ -48,9 +51,15 @@ def _query(episode: ImageEpisode, predicted: Sequence[int], label: int, at: int,
 
 
 def curve_series(
-    episode: CurveEpisode, step: int, other: CurveEpisode | None = None, *, short: bool = False
+    episode: CurveEpisode,
+    step: int,
+    other: CurveEpisode | None = None,
+    *,
+    short: bool = False,
+    mean_label: str = "family's mean",
 ) -> list[Series]:
-    """The true curve, the support points, and the function after each step so far, from faint to strong.
+    """The true curve, the support points, the function after each step so far, from faint to strong, and the
+    family's mean, dotted.
 
     `other` is drawn dashed, as it is now, where there is no room for a chart of its own. Steps between the
     first and the present one have no label: there is little room, and faint to strong is an order.
@@ -59,6 +68,9 @@ def curve_series(
     mark, now = mark_of(episode.algorithm), episode.at(step)
     places = _spread(now)
     series = [Series("true", episode.x, episode.truth, "$foreground")]
+    if episode.mean is not None:
+        x, y = episode.x[::DOTTED], episode.mean[::DOTTED]
+        series.append(Series("family's mean", x, y, MUTED, kind="points", label=mean_label))
     for number, place in enumerate(places, start=1):
         share = number / len(places)
         colour = Color.parse(FAINT).blend(Color.parse(mark.colour), share**2).hex

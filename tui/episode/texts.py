@@ -7,7 +7,7 @@ from math import isfinite
 from rich.text import Text
 
 from tui.charts.bars import bar, sparkline
-from tui.episode.answers import Adapted, ImageEpisode, letter
+from tui.episode.answers import Adapted, CurveEpisode, ImageEpisode, letter
 from tui.marks import mark_of
 from tui.numbers import MISSING, metric_value
 from tui.output import pad, plain
@@ -64,6 +64,20 @@ def filmstrip(shown: Sequence[Adapted], step: int, width: int) -> Text:
             has = each in adapted.steps
             value = figure(adapted, adapted.steps.index(each)) if has else MISSING
             text.append(f"{value:>{COLUMN}}", "bold" if each == step else "")
+    return text
+
+
+def from_mean(shown: Sequence[CurveEpisode]) -> Text:
+    """How far each function before adaptation is from the family's mean, as root mean square over the chart's
+    x; empty where that is not known."""
+    known = [(each, each.from_mean) for each in shown]
+    found = [(each, far) for each, far in known if far is not None and isfinite(far)]
+    if not found:
+        return Text("")
+    low, high = float(shown[0].x[0]), float(shown[0].x[-1])
+    text = Text(f"RMS from family's mean at step 0 over [{low:g}, {high:g}]")
+    for each, far in found:
+        text.append("  ").append_text(name_of(each.algorithm)).append(f" {metric_value(far, 'mse')}")
     return text
 
 
