@@ -1,5 +1,6 @@
 """The command line from outside: exit codes, where words go, what is never imported, bad requests."""
 
+import io
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 
 from tui import output
 from tui.options import seconds
+from tui.progress import Counting
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -227,8 +229,26 @@ def test_folders_that_task_presets_name_are_checked(kshot, tmp_path, monkeypatch
         (tmp_path / "data" / "letters" / part / f"{part}-class").mkdir(parents=True)
         (tmp_path / "data" / "letters" / part / f"{part}-class" / "broken.png").write_text("no image")
     monkeypatch.setenv("KSHOT_PRESETS", str(tmp_path / "own"))
-    code, out, _ = kshot("data", "check", "--json")
+    code, out, err = kshot("data", "check", "--json")
     assert code == 1 and {item["data"] for item in json.loads(out)} == {"letters"}
+    assert err == ""
+    assert kshot("data", "check")[2] == "checking letters: 3 images\n"  # no terminal: nothing is rewritten
+
+
+def test_on_a_terminal_a_check_s_count_is_rewritten_in_place(monkeypatch):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("TERM", "xterm")
+    with Counting("checking omniglot") as counting:
+        for done in range(32_461):
+            counting.show(done, 32_460)
+    *rewritten, end = terminal.getvalue().split("\r")[1:]
+    assert end == "checking omniglot: 32,460 of 32,460 ima\x1b[K\n"
+    assert rewritten[0] == "checking omniglot: 0 of 32,460 images\x1b[K"
+    # A few times a second, never once an image.
+    assert len(rewritten) < 1000 and all("\n" not in line for line in rewritten)
 
 
 def test_run_ids_are_wrapped_whole():

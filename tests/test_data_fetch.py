@@ -123,6 +123,13 @@ def test_a_sound_folder(tmp_path: Path) -> None:
     assert any("3 / 3 / 3 classes" in finding.text for finding in findings)
 
 
+def test_the_images_read_are_counted_over_all_parts(tmp_path: Path) -> None:
+    write_own_images(tmp_path / "mine")
+    told: list[tuple[int, int]] = []
+    data.check("mine", tmp_path, lambda done, total: told.append((done, total)))
+    assert told == [(done, 36) for done in range(37)]
+
+
 def test_every_damaged_image_is_named(tmp_path: Path) -> None:
     write_own_images(tmp_path / "mine", images=10)
     for index in range(2, 10):

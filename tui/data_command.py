@@ -88,6 +88,7 @@ def check(
     from engine.data import DATASETS, inspect
     from engine.data import check as look
     from engine.presets.schema import ImageTask
+    from tui.progress import Counting
 
     _, folder = given.folders(None, data_dir)
     if name is not None:
@@ -96,7 +97,10 @@ def check(
         known = [n for n in DATASETS if n not in ("folder", "glyphs")]
         names = [n for n in known if inspect(ImageTask.model_validate({"dataset": n}), folder).present]
         names += _own_folders(folder)
-    findings = [(n, finding) for n in names for finding in look(n, folder)]
+    findings = []
+    for each in names:
+        with Counting(f"checking {each}", silent=json) as counting:
+            findings += [(each, finding) for finding in look(each, folder, counting.show)]
     if json:
         emit_json([{"data": n, "level": f.level, "detail": f.text} for n, f in findings])
     elif findings:
@@ -122,7 +126,7 @@ def _own_folders(data_folder: Path) -> list[str]:
 
 
 class _Teller:
-    """Progress of a download or a check as plain lines, one every tenth."""
+    """Progress of a download as plain lines, one every tenth."""
 
     def __init__(self) -> None:
         self._said: dict[str, int] = {}

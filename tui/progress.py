@@ -1,5 +1,6 @@
 """Progress of runs and evaluations on standard error: live lines on a terminal, plain lines elsewhere."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -7,7 +8,7 @@ from typing import Any, Protocol
 
 from engine.runs.testing import Test
 from tui.numbers import duration, speed
-from tui.output import plain, say
+from tui.output import cells, plain, say, terminal_width
 from tui.views import RunView
 
 LOOK_EVERY = 0.25
@@ -28,9 +29,11 @@ class Display(Protocol):
 
 def display() -> Display:
     """Live lines where standard error is a terminal that can move its cursor, plain lines elsewhere."""
-    import os
+    return LiveLines() if _can_rewrite() else PlainLines()
 
-    return LiveLines() if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" else PlainLines()
+
+def _can_rewrite() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def follow(
@@ -131,6 +134,44 @@ class LiveLines:
         self._progress.update(
             self._tasks[key], completed=done, total=total, state=plain(state), words=plain(words)
         )
+
+
+class Counting:
+    """How far one piece of work is: a line rewritten in place on a terminal; elsewhere one at the start.
+
+    `what` is what is being done; `silent` says nothing at all. Nothing is said before the first count: the
+    request may be wrong.
+    """
+
+    def __init__(self, what: str, silent: bool = False) -> None:
+        self._what, self._silent, self._live = plain(what), silent, _can_rewrite()
+        self._line, self._next = "", 0.0
+
+    def __enter__(self) -> "Counting":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._line and self._live:
+            self._write()
+            print(file=sys.stderr, flush=True)
+
+    def show(self, done: int, total: int) -> None:
+        """That many of so many are done. Cheap: the line is written a few times a second, and at the end."""
+        if self._silent or (self._line and not self._live):
+            return
+        self._line = f"{self._what}: {done:,} of {total:,} images"
+        if not self._live:
+            say(f"{self._what}: {total:,} images")
+        elif time.monotonic() >= self._next:
+            self._next = time.monotonic() + LOOK_EVERY / 2
+            self._write()
+
+    def _write(self) -> None:
+        # Cut short of the last column: a line that wraps cannot be written over.
+        line, room = self._line, terminal_width() - 1
+        while cells(line) > room:
+            line = line[:-1]
+        print(f"\r{line}\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _test_line(label: str, phase: str, done: int, total: int) -> str:

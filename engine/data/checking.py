@@ -1,8 +1,9 @@
 """Checking a data set: every image decodes, nothing is missing, and training and test images never meet."""
 
 import hashlib
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from engine.data.cache import digest_of
 from engine.data.datasets import DATASETS, dataset_named
 from engine.data.decoding import decode
-from engine.data.glyphs import DIGEST
+from engine.data.glyphs import CLASSES, DIGEST, DRAWINGS
 from engine.data.parts import Classes, divide, published_classes
 from engine.data.sources import Member, Source
 from engine.data.supply import Files, Glyphs, locate
@@ -32,22 +33,36 @@ class Finding:
     text: str
 
 
-def check(name: str, data_dir: Path | None = None) -> list[Finding]:
+Progress = Callable[[int, int], None]
+"""Told how many images of how many have been read."""
+
+
+def _unwatched(done: int, total: int) -> None:
+    pass
+
+
+def check(name: str, data_dir: Path | None = None, progress: Progress = _unwatched) -> list[Finding]:
     """Read a data set wholly and report what was found; `name` may be a folder of your own images.
+
+    `progress` is told once it is known what is to be read, and after each image or portion of drawn ones.
 
     Raises RequestError where there is no such data set or its files are not where they should be.
     """
     if name == "glyphs":
-        return _check_glyphs()
+        return _check_glyphs(progress)
     files = _files_named(name, data_folder() if data_dir is None else data_dir)
     try:
         classes = files.classes()
     except RequestError as error:
         return [Finding("fault", str(error))]
-    digests = _Digests()
-    findings = [
-        finding for source, members in files.listed() for finding in _read(files, source, members, digests)
-    ]
+    digests, listed = _Digests(), files.listed()
+    seen, total = itertools.count(1), sum(len(members) for _, members in listed)
+    progress(0, total)
+
+    def tell() -> None:
+        progress(next(seen), total)
+
+    findings = [f for source, members in listed for f in _read(files, source, members, digests, tell)]
     findings += _check_counts(files, classes)
     findings += [
         finding for split in files.dataset.splits for finding in _check_split(files, split, classes, digests)
@@ -81,7 +96,9 @@ class _Digests:
         self.holders.setdefault(hashlib.sha256(content).hexdigest(), set()).add((source, class_name))
 
 
-def _read(files: Files, source: Source, members: list[Member], digests: _Digests) -> Iterator[Finding]:
+def _read(
+    files: Files, source: Source, members: list[Member], digests: _Digests, tell: Callable[[], None]
+) -> Iterator[Finding]:
     def fault(member: Member) -> tuple[bytes, str | None]:
         try:
             content = source.read(member)
@@ -99,6 +116,7 @@ def _read(files: Files, source: Source, members: list[Member], digests: _Digests
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         faults = []
         for member, (content, text) in zip(members, pool.map(fault, members, chunksize=64), strict=True):
+            tell()
             if text is None:
                 digests.add(source.path, member.class_name, content)
             else:
@@ -154,8 +172,13 @@ def _check_split(files: Files, split: str, classes: Classes, digests: _Digests) 
         yield Finding("ok", f"split {split}: {sizes} classes for training, validation and test{listed}")
 
 
-def _check_glyphs() -> list[Finding]:
-    drawn = np.concatenate(list(Glyphs(28, 1).chunks()))
+def _check_glyphs(progress: Progress) -> list[Finding]:
+    chunks: list[np.ndarray] = []
+    progress(0, CLASSES * DRAWINGS)
+    for chunk in Glyphs(28, 1).chunks():
+        chunks.append(chunk)
+        progress(sum(map(len, chunks)), CLASSES * DRAWINGS)
+    drawn = np.concatenate(chunks)
     if digest_of(drawn).startswith(DIGEST):
         return [Finding("ok", f"{len(drawn):,} glyphs drawn, the same as on every machine")]
     return [
