@@ -115,6 +115,7 @@ BAD = [
     (["runs", "show", "no-such-run"], "no-such-run"),
     (["runs", "remove"], "name the runs"),
     (["runs", "export", "--format", "xml"], "csv"),
+    (["runs", "--json", "stop", "any"], "kshot runs stop prints no JSON"),
     (["tasks", "show", "glyphs"], "glyphs"),
     (["algorithms", "show", "maml", "--task", "sine"], "sine"),
     (["data", "check", "omniglott"], "omniglot"),
@@ -266,6 +267,35 @@ def test_no_help_breaks_off(kshot):
         assert listed and "..." not in listed
     for command in (["compare"], ["runs", "stop"], ["runs", "export"]):
         assert "......" not in (out := kshot(*command, "--help")[1].replace("}", "").replace("]", "")), out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--data-dir", "{here}", "tasks", "--json"],
+        ["--data-dir", "nowhere", "tasks", "--data-dir", "{here}", "list", "--json"],
+        ["tasks", "--json", "--data-dir", "{here}", "list"],
+        ["tasks", "list", "--json", "--data-dir", "{here}"],
+    ],
+)
+def test_general_options_may_stand_before_the_command(kshot, tmp_path, arguments):
+    (tmp_path / "here" / "omniglot").mkdir(parents=True)
+    for name in ("images_background", "images_evaluation"):
+        (tmp_path / "here" / "omniglot" / name).mkdir()
+    code, out, err = kshot(*(text.format(here=tmp_path / "here") for text in arguments))
+    assert (code, err) == (0, "")
+    assert {"omniglot-5way-1shot": True, "miniimagenet-5way-1shot": False}.items() <= {
+        item["name"]: item["data"]["present"] for item in json.loads(out)
+    }.items()
+
+
+def test_every_general_option_holds_for_every_command(kshot, tmp_path):
+    """What the top help lists reaches each command that takes it, through groups that do not."""
+    assert str(tmp_path / "mine") in kshot("--runs-dir", str(tmp_path / "mine"), "runs", "list")[2]
+    for command in ("data check", "train sine-10shot maml", "runs resume any", "doctor"):
+        code, out, err = kshot("--data-dir", "nowhere", *command.split())
+        assert (code, out) == (2, "") and "--data-dir nowhere is no folder" in err
+    assert kshot("--data-dir", "nowhere", "algorithms", "show", "maml")[0] == 0  # which reads no data
 
 
 def test_data_list(kshot):

@@ -46,7 +46,7 @@ def _kshot(
 ) -> int:
     """On a terminal, without a command: the workbench."""
     if context.invoked_subcommand is not None:
-        given.belong_after(context, runs_dir=runs_dir, data_dir=data_dir)
+        given.pass_down(context, runs_dir=runs_dir, data_dir=data_dir)
         return 0
     from tui.terminal import can_show
 

@@ -17,7 +17,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A data set's name, su
 def _default(context: typer.Context, json: given.Json = False, data_dir: given.DataDir = None) -> int:
     if context.invoked_subcommand is None:
         return list_(json, data_dir)
-    given.belong_after(context, json=json, data_dir=data_dir)
+    given.pass_down(context, json=json, data_dir=data_dir)
     return 0
 
 

@@ -110,9 +110,16 @@ def overrides(set_: list[str] | None, time_limit: str | None) -> tuple[str, ...]
     return (*(set_ or ()), *limit)
 
 
-def belong_after(context: typer.Context, **given: object) -> None:
-    """Refuses options that stand before a sub-command, where nobody would read them."""
-    names = [f"--{name.replace('_', '-')}" for name, value in given.items() if value not in (None, False)]
-    if names:
-        path = f"{context.command_path} {context.invoked_subcommand}"
-        raise RequestError(f"{names[0]} belongs after the command: {path} {names[0]} ...")
+def pass_down(context: typer.Context, **given: object) -> None:
+    """Options that stand before a sub-command hold for it too, unless it is given its own.
+
+    Folders hold for whatever reads them. RequestError for --json before a command that prints none.
+    """
+    name = context.invoked_subcommand or ""
+    asked = {option: value for option, value in given.items() if value not in (None, False)}
+    command = getattr(context.command, "commands", {}).get(name)
+    takes = {option.name for option in getattr(command, "params", ())}
+    if "json" in asked and "json" not in takes and not hasattr(command, "commands"):
+        raise RequestError(f"{context.command_path} {name} prints no JSON")
+    # What click fills in for options that are not given; what came from further above goes on down.
+    context.default_map = {name: {**(context.default_map or {}), **asked}}

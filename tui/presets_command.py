@@ -19,7 +19,7 @@ def group(kind: Kind) -> typer.Typer:
     def _default(context: typer.Context, json: given.Json = False, data_dir: given.DataDir = None) -> int:
         if context.invoked_subcommand is None:
             return _list(kind, json, data_dir)
-        given.belong_after(context, json=json, data_dir=data_dir)
+        given.pass_down(context, json=json, data_dir=data_dir)
         return 0
 
     @app.command("list", help=f"All {kind}, shipped and your own (KSHOT_PRESETS).")

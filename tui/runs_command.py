@@ -20,7 +20,7 @@ Several = Annotated[
 def _default(context: typer.Context, json: given.Json = False, runs_dir: given.RunsDir = None) -> int:
     if context.invoked_subcommand is None:
         return list_(json, runs_dir)
-    given.belong_after(context, json=json, runs_dir=runs_dir)
+    given.pass_down(context, json=json, runs_dir=runs_dir)
     return 0
 
 
