@@ -37,7 +37,8 @@ def write_events(run: Run, steps: int = 100, start: float = 1000.0, pause: float
     lines = [{"seq": 1, "time": start, "kind": "phase", "name": "training"}]
     for step in range(1, steps + 1):
         at = start + step + (pause if step > steps // 2 else 0.0)
-        lines.append({"seq": 2 * step, "time": at, "kind": "train", "step": step, "outer_loss": 2.0 / step})
+        lines.append({"seq": 2 * step, "time": at, "kind": "train", "step": step, "outer_loss": 2.0 / step}
+            | {"support_loss": [1.0, 1.0 / step]})
         if step % 10 == 0:
             metric = [0.2, step / steps]
             lines.append(
@@ -227,9 +228,15 @@ def test_a_replay_plays_holds_seeks_and_changes_speed(tmp_path: Path, size: tupl
         assert screen.speed == 10
         await pilot.press(*["plus"] * 12)
         assert screen.speed == 1000
+        inner = screen.query_one("#inner")
+        assert inner.display == (size[0] > 100) and ("Inner loop" in shown(app)) == inner.display
+        if inner.display:
+            assert "now, 5" in shown(app) and "now, 100" not in shown(app)
         await pilot.press("end")
         await pilot.pause()
         assert "iteration 100 of" in shown(app)
+        if inner.display:
+            assert "now, 100" in shown(app) and "20.0 % → 100.0 %  (+80.0) after 1 step" in shown(app)
         await pilot.press(*["minus"] * 5, "space")
         assert screen.playing and screen.head < screen.playback.length
         await pilot.press(*["plus"] * 5)

@@ -1,10 +1,12 @@
 """The inner loop of one run: support loss by inner step, the meta-gain, the meta-gradient by inner step."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from rich.text import Text
 
 from engine.runs import Summary
-from engine.runs.columns import History
+from engine.runs.columns import Column, History, Table
 from tui.charts.bars import bar
 from tui.charts.series import Series
 from tui.marks import mark_of
@@ -18,19 +20,27 @@ FAINT = (0x44, 0x44, 0x44)
 def fan(history: History, summary: Summary) -> list[Series]:
     """Support loss against inner steps of the last record and of some before it, older ones fainter; none
     where there are no inner steps."""
-    losses = history.support_loss
+    return fan_of(history.support_loss, history.train_step, summary.algorithm)
+
+
+def fan_of(losses: Table, iterations: Column, algorithm: str) -> list[Series]:
+    """The same of support losses `[n, k + 1]` recorded after these iterations `[n]`.
+
+    The line over the chart names the first and the last: faint to strong is an order.
+    """
     if losses.ndim != 2 or losses.shape[1] < 2 or not len(losses):
         return []
     chosen = fan_rows(len(losses))
-    losses, iterations = losses[chosen], history.train_step[chosen]
+    losses, iterations = losses[chosen], iterations[chosen]
     steps = np.arange(losses.shape[1], dtype=np.float64)
-    mark, last = mark_of(summary.algorithm), len(losses) - 1
+    mark, last = mark_of(algorithm), len(losses) - 1
     curves = []
     for index, (values, iteration) in enumerate(zip(losses, iterations, strict=True)):
         name = f"now, {int(iteration):,}" if index == last else f"it {int(iteration):,}"
         strength = (index + 1) / (last + 1)
         shape = mark.shape if index == last else ""
-        curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape))
+        label = name if index in (0, last) else ""
+        curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape, label=label))
     return curves
 
 
@@ -56,7 +66,11 @@ def fainter(colour: str, strength: float) -> str:
 def meta_gain(history: History, metric: str, width: int) -> Text | None:
     """`20.7 % → 94.1 %  (+73.4)` of the last validation over a meter of `width` cells; None for rules without
     inner steps."""
-    steps, table = history.validation_steps, history.validation
+    return gain_of(history.validation_steps, history.validation, metric, width)
+
+
+def gain_of(steps: Sequence[int], table: Table, metric: str, width: int) -> Text | None:
+    """The same of validations `[n, len(steps)]` after these inner steps."""
     if table.ndim != 2 or table.shape[1] < 2 or not len(table) or not steps or steps[0] != 0:
         return None
     before, after = (float(value) for value in (table[-1, 0], table[-1, -1]))

@@ -202,7 +202,9 @@ class Inner(VerticalScroll):
     can_show_layers = False
 
     def compose(self) -> ComposeResult:
-        yield Chart("Inner loop, support loss", unit="loss", x_label="inner steps", id="fan")
+        fan_chart = Chart("Inner loop, support loss", unit="loss", x_label="inner steps", id="fan")
+        fan_chart.names_first = True
+        yield fan_chart
         yield Panel("Meta-gain", id="gain")
         yield Panel("Meta-gradient norm by step", id="norms")
         yield Chart("Learned rates", unit="number", x_label="iterations", id="layers")

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.text import Text
 
 from engine.runs.columns import History
+from tui.bench.inner import fan_of, gain_of
 from tui.charts.series import Series
 from tui.marks import mark_of
 
@@ -67,6 +69,16 @@ class Playback:
                 algorithm, self.history.train_step[:n], self.history.outer_loss[:n], mark.colour, mark.shape
             )
         ]
+
+    def inner_loops(self, algorithm: str, head: float) -> list[Series]:
+        """Support loss against inner steps up to that time, as Bench shows it; none without inner steps."""
+        n = self.trained(head)
+        return fan_of(self.history.support_loss[:n], self.history.train_step[:n], algorithm)
+
+    def gain(self, metric: str, head: float, width: int) -> Text | None:
+        """The meta-gain of the last validation by that time, as Bench shows it; None without inner steps."""
+        table = self.history.validation[: self.validated(head)]
+        return gain_of(self.history.validation_steps, table, metric, width)
 
     def values(self, head: float) -> tuple[float | None, float | None, float | None]:
         """(outer loss, validation before, validation after adaptation) last recorded by then."""

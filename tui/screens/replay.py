@@ -7,10 +7,12 @@ from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
 from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from engine.runs import Run, Summary
+from tui.charts.ticks import Unit
 from tui.keys import Key, place
 from tui.numbers import count, duration, metric_value
 from tui.output import cells, plain
@@ -36,14 +38,22 @@ KEYS = (
 FRAME_SECONDS = 0.1
 
 
+WIDE = 110
+"""Columns from which the inner loop stands beside the outer one."""
+
+
 class ReplayScreen(PlaceScreen):
-    """Validation and outer loss up to the play head, with its iteration and training time."""
+    """Validation and outer loss up to the play head, with its iteration and training time; where there is
+    room and there are inner steps, the inner loop too."""
 
     PLACE = "replay"
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = place(PLACE, KEYS)
     DEFAULT_CSS = """
     ReplayScreen #heading { height: 1; color: $secondary; text-wrap: nowrap; text-overflow: ellipsis; }
+    ReplayScreen #outer { width: 2fr; }
+    ReplayScreen #inner { width: 1fr; margin: 0 0 0 1; display: none; }
+    ReplayScreen #gain { height: auto; margin: 1 0; }
     ReplayScreen #bar { height: 1; color: $primary; }
     ReplayScreen #values { height: 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
     """
@@ -62,8 +72,16 @@ class ReplayScreen(PlaceScreen):
         percent = self.metric == "accuracy"
         title = "Validation accuracy after adaptation" if percent else "Validation error after adaptation"
         yield Static("", id="heading")
-        yield Chart(title, unit="percent" if percent else "error", x_label="iterations", id="validation")
-        yield Chart("Outer loss", unit="loss", x_label="iterations", smoothable=True, id="loss")
+        with Horizontal():
+            with Vertical(id="outer"):
+                unit: Unit = "percent" if percent else "error"
+                yield Chart(title, unit=unit, x_label="iterations", id="validation")
+                yield Chart("Outer loss", unit="loss", x_label="iterations", smoothable=True, id="loss")
+            with Vertical(id="inner"):
+                fan_chart = Chart("Inner loop, support loss", unit="loss", x_label="inner steps", id="fan")
+                fan_chart.names_first = True
+                yield fan_chart
+                yield Static("", id="gain")
         yield Static("", id="bar")
         yield Static("", id="values")
 
@@ -131,7 +149,23 @@ class ReplayScreen(PlaceScreen):
             validation = self.query_one("#validation", Chart)
             validation.show(playback.validation_series(name, self.head), whole=(0.0, last))
             self.query_one("#loss", Chart).show(playback.loss_series(name, self.head), whole=(0.0, last))
+            self._draw_inner(playback)
         self._draw_lines(playback)
+
+    def _draw_inner(self, playback: "Playback") -> None:
+        """The inner loop at the play head, with room for it from the first on where there is one."""
+        algorithm = self.summary.algorithm if self.summary else ""
+        inner = self.query_one("#inner")
+        inner.display = self.size.width >= WIDE and bool(playback.inner_loops(algorithm, playback.length))
+        if inner.display:
+            self.query_one("#fan", Chart).show(playback.inner_loops(algorithm, self.head))
+            gain = playback.gain(self.metric, self.head, max(1, self.size.width // 3 - 2))
+            self.query_one("#gain", Static).update(gain or "")
+
+    def on_resize(self) -> None:
+        if self.playback is not None and self.playback.length:
+            self._drawn = None
+            self._show_head()
 
     def _draw_lines(self, playback: "Playback") -> None:
         width = max(1, self.size.width)
