@@ -324,9 +324,9 @@ def test_a_run_that_somebody_else_resumes_first_is_waited_for(kshot, runs, monke
     wait_until(lambda: read_status(run).state == "stopped")
     usual = execution.resume_run
 
-    def resume_twice(run, data_dir):
-        usual(run, data_dir)
-        return usual(run, data_dir)
+    def resume_twice(run, *folders):
+        usual(run, *folders)
+        return usual(run, *folders)
 
     monkeypatch.setattr(execution, "resume_run", resume_twice)
     code, out, _ = kshot(*train, "--json")

@@ -6,8 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_runs import kill, launch, make_run, make_spec, use_fake_worker, wait_until
@@ -193,6 +194,33 @@ def test_a_fork_is_a_new_run_with_other_values(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(RequestError, match="learning_rate"):
         fork_run(run, ["adaptation.learning_rat=0.5"], tmp_path, tmp_path)
     assert set(tmp_path.iterdir()) == before
+
+
+def test_a_resumed_run_s_data_are_where_they_were(
+    kshot: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, other, moved = (tmp_path / name for name in ("began", "other", "moved"))
+    for folder in (began, other, moved):
+        folder.mkdir()
+    seen: list[Path] = []
+
+    def spawn(arguments: object, log: Path, data_dir: Path, descriptors: object) -> SimpleNamespace:
+        seen.append(data_dir)
+        return SimpleNamespace(pid=1)  # and dies at once
+
+    monkeypatch.setattr(processes, "spawn", spawn)
+    monkeypatch.setenv("KSHOT_DATA", str(other))
+    run, descriptor = create_run(tmp_path / "runs", make_spec())
+    resume = ("--runs-dir", str(run.path.parent), "runs", "resume", run.id, "--detach")
+    start_worker(run, descriptor, began)
+    resume_run(run, other)  # as the workbench does
+    said = kshot(*resume)[2]
+    assert f"{run.id}: its data sets are in {began}, as when it began" in said
+    kshot(*resume, "--data-dir", str(moved))
+    kshot(*resume)
+    moved.rmdir()
+    assert "as when it began" not in kshot(*resume)[2]
+    assert seen == [began, began, began, moved, moved, other]
 
 
 def test_a_run_without_a_spec_cannot_go_on(tmp_path: Path) -> None:

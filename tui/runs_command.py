@@ -118,11 +118,12 @@ def resume(
 ) -> int:
     """Go on with paused, stopped, crashed or failed runs.
 
-    They reach the numbers of runs that were never interrupted."""
+    They reach the numbers of runs that were never interrupted. Without --data-dir
+    their data are looked for where they were when they began."""
     from engine.presets import load_spec
     from engine.runs import find_run, summarise
     from engine.runs.comparison import Training
-    from engine.runs.processes import RESUMABLE
+    from engine.runs.processes import RESUMABLE, data_folder_of
     from tui.train_command import carry_out
 
     folder, data_folder = given.folders(runs_dir, data_dir)
@@ -131,7 +132,10 @@ def resume(
         _check_state(found, RESUMABLE, "resume")
         spec = load_spec(found.spec_path)
         label = summarise(found).name or spec.origin.algorithm
-        trainings.append(Training("", spec.seed, spec, "resume", found, [label]))
+        where = data_folder if data_dir is not None else data_folder_of(found, data_folder)
+        if where != data_folder:
+            say(f"{found.id}: its data sets are in {where}, as when it began")
+        trainings.append(Training("", spec.seed, spec, "resume", found, [label], where))
     shared = {(other.labels[0], other.seed) for other in trainings}
     if len(shared) < len(trainings):  # nothing shorter tells these runs apart
         for training in trainings:

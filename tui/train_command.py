@@ -74,7 +74,9 @@ def carry_out(
 
     if json and detach:
         raise RequestError("--json and --detach do not go together: run IDs are printed alone, one a line")
-    prepare_images((training.spec for training in trainings), data_folder)
+    for where in dict.fromkeys(training.data_dir or data_folder for training in trainings):
+        there = (training for training in trainings if (training.data_dir or data_folder) == where)
+        prepare_images((training.spec for training in there), where)
     tell_actions(trainings, name)
     started = Trainings(trainings, runs_folder, data_folder, name)
     try:

@@ -42,6 +42,8 @@ class Training:
     action: Action
     run: Run | None = None
     labels: list[str] = field(default_factory=list)
+    data_dir: Path | None = None
+    """Where a resumed run's data lie, if that has been said or found out."""
 
 
 @dataclass(frozen=True)

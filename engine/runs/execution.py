@@ -85,7 +85,7 @@ class Trainings:
     def _resume(self, training: Training, run: Run) -> bool:
         """Resumes the run; False where somebody else has done so since the plan was made."""
         try:
-            resume_run(run, self.data_dir)
+            resume_run(run, self.data_dir, training.data_dir)
         except RequestError:
             state = read_status(run).state
             if state not in ACTIONS or ACTIONS[state] not in ("wait", "reuse"):

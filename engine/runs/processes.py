@@ -1,5 +1,6 @@
 """Worker processes: detached from the terminal, handed the run's lock, started anew to resume."""
 
+import contextlib
 import os
 import sys
 import sysconfig
@@ -88,9 +89,12 @@ def _open_log(path: Path) -> BinaryIO:
 def start_worker(run: Run, lock_descriptor: int, data_dir: Path | None = None) -> int:
     """Start the run's worker with its lock, which this process lets go of; returns the worker's pid.
 
-    Raises RequestError when no process can be started; the run is then `failed`.
+    The data folder is kept in the run's status, as `data_dir`, for whoever resumes it. Raises RequestError
+    when no process can be started; the run is then `failed`.
     """
     try:
+        if data_dir is not None:
+            _say(run, data_dir=str(data_dir.absolute()))
         child = spawn(
             ["train", str(run.path), str(lock_descriptor)], run.log_path, data_dir, [lock_descriptor]
         )
@@ -103,8 +107,20 @@ def start_worker(run: Run, lock_descriptor: int, data_dir: Path | None = None) -
     return child.pid
 
 
-def resume_run(run: Run, data_dir: Path | None = None) -> int:
+def data_folder_of(run: Run, otherwise: Path | None = None) -> Path | None:
+    """The data folder that a run was begun with, where it is still there; else `otherwise`."""
+    told = last_word(run).more.get("data_dir")
+    with contextlib.suppress(OSError, ValueError):  # a file may name any folder
+        if isinstance(told, str) and told.startswith("/") and Path(told).is_dir():
+            return Path(told)
+    return otherwise
+
+
+def resume_run(run: Run, data_dir: Path | None = None, instead: Path | None = None) -> int:
     """Start a worker on a paused, stopped, crashed or failed run; returns the worker's pid.
+
+    Its data lie where they lay when it began; in `data_dir` where nobody knows or that is gone; in `instead`
+    where that is given.
 
     Raises RequestError for a run in another state, one that somebody else is writing, and one without a spec.
     """
@@ -120,7 +136,7 @@ def resume_run(run: Run, data_dir: Path | None = None) -> int:
     except BaseException:
         os.close(descriptor)
         raise
-    return start_worker(run, descriptor, data_dir)
+    return start_worker(run, descriptor, instead or data_folder_of(run, data_dir))
 
 
 def stop_paused(run: Run) -> None:
