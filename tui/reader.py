@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from engine.errors import RequestError
 from engine.runs import Summary, asked, plain
 from tui.run_list import RunList
-from tui.snapshot import SessionNow, Snapshot
+from tui.running_tests import RunningTests
+from tui.snapshot import SessionNow, Snapshot, TestNow
 
 if TYPE_CHECKING:
     from engine.runs.columns import History, HistoryReader
@@ -103,6 +104,8 @@ class Looker:
         self._list = RunList(runs_dir)
         self._runs: tuple[Summary, ...] = ()
         self._asked: dict[str, frozenset[str]] = {}
+        self._running_tests = RunningTests()
+        self._tests: Mapping[str, TestNow] = {}
         self._histories: dict[str, HistoryReader] = {}
         self._shown: dict[str, History] = {}
         self._sessions: tuple[Session, ...] = ()
@@ -130,13 +133,15 @@ class Looker:
             except Exception as fault:
                 faults.append(in_one_sentence(fault))
         error = faults[0] if faults else None
-        return Snapshot(time.time(), self._runs, self._asked, self._shown, self._session_now, error)
+        seen = (self._runs, self._asked, self._shown, self._session_now)
+        return Snapshot(time.time(), *seen, error, self._tests)
 
     def busy(self, picture: Snapshot) -> bool:
         """Whether something is under way, or a watched history is still being read."""
         session = picture.session
         return (
             any(summary.status.alive for summary in picture.runs)
+            or any(test.share is not None for test in picture.tests.values())
             or any(history.progress < 1 for history in picture.histories.values())
             or (session is not None and not session.done)
         )
@@ -144,6 +149,7 @@ class Looker:
     def _look_at_runs(self, all_anew: bool) -> None:
         self._runs = self._list.look(all_anew)
         self._asked = {each.id: frozenset(asked(each.run)) for each in self._runs if each.status.alive}
+        self._tests = self._running_tests.look(self._runs, all_anew)
 
     def _read_histories(self) -> None:
         watched = self.watched
@@ -212,6 +218,7 @@ def same(one: Snapshot, other: Snapshot) -> bool:
         len(one.runs) == len(other.runs)
         and all(map(_same_run, one.runs, other.runs))
         and one.asked == other.asked
+        and one.tests == other.tests
         and _same_histories(one.histories, other.histories)
         and one.session == other.session
         and one.error == other.error

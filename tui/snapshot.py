@@ -9,9 +9,12 @@ if TYPE_CHECKING:
     from engine.runs.columns import History
 
 
+TESTING = "testing"
+
+
 @dataclass(frozen=True)
 class TestNow:
-    """A test under way: its row, what it is doing, how much of how much (0 of 0: waiting)."""
+    """A test under way: its row or run, what it is doing, how much of how much (0 of 0: waiting)."""
 
     __test__: ClassVar[bool] = False
 
@@ -19,6 +22,20 @@ class TestNow:
     phase: str
     done: int
     total: int
+
+    @property
+    def share(self) -> float | None:
+        """How far it is, 0 to 1, 0 before it has come to testing; None while it waits."""
+        if self.total <= 0:
+            return None
+        return min(1.0, max(0.0, self.done / self.total)) if self.phase == TESTING else 0.0
+
+    @property
+    def told(self) -> str:
+        """`testing: 340 of 600`, or what it does before that, or that it waits."""
+        if self.share is None:
+            return "a test of it is asked for and not under way"
+        return f"testing: {f'{self.done:,} of {self.total:,}' if self.phase == TESTING else self.phase}"
 
 
 @dataclass(frozen=True)
@@ -37,7 +54,8 @@ class SessionNow:
 class Snapshot:
     """One picture: all runs, newest first; the histories of the watched ones by run id.
 
-    `asked` is what runs were asked and have not done yet (`stop`, `pause`), by run id.
+    `asked` is what runs were asked and have not done yet (`stop`, `pause`), `tests` which of them are tested
+    or are to be, both by run id.
     """
 
     taken: float = 0.0
@@ -46,6 +64,7 @@ class Snapshot:
     histories: Mapping[str, "History"] = field(default_factory=dict)
     session: SessionNow | None = None
     error: str | None = None
+    tests: Mapping[str, TestNow] = field(default_factory=dict)
 
     def run(self, run_id: str) -> "Summary | None":
         """The run of that id."""

@@ -60,6 +60,9 @@ def _doing(snapshot: Snapshot, summary: Summary) -> str:
         before = snapshot.ahead_of(summary)
         return f"queued behind {before}" if before else "queued, next"
     word = state_word(status)
+    test = snapshot.tests.get(summary.id)
+    if test is not None:
+        return f"{word}; {test.told}"
     if status.state == "starting" and word != "starting":
         return f"starting: {word}"
     return word

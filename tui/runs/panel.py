@@ -51,7 +51,8 @@ class RunPanel(VerticalScroll, can_focus=True):
         filed = self._filed.get(run.id)
         asked = snapshot.asked.get(run.id, frozenset())
         said = sentence(run, asked, filed, snapshot.ahead_of(run), os.uname().nodename, time.time())
-        told = Text(said, style="bold")
+        test = snapshot.tests.get(run.id)
+        told = Text(f"{test.told}; {said}" if test is not None else said, style="bold")
         for name, text in facts(run, filed, time.time()):
             told.append(f"\n{pad(name, 11)}", style="not bold dim").append(text, style="not bold")
         self._tell(told, run_label(run))

@@ -8,7 +8,7 @@ from engine.runs import Summary
 from tui.marks import mark_of
 from tui.numbers import age
 from tui.output import cells, pad, plain
-from tui.snapshot import Snapshot, state_word
+from tui.snapshot import TESTING, Snapshot, TestNow, state_word
 from tui.views import value_text
 
 STATE_MARKS = {
@@ -106,8 +106,10 @@ def best_of(summary: Summary) -> float | None:
     return float(value)
 
 
-def state_told(summary: Summary, asked: Collection[str]) -> str:
-    """The state in a word, or what the run was asked and has not done yet."""
+def state_told(summary: Summary, asked: Collection[str], test: TestNow | None = None) -> str:
+    """The state in a word, or what the run was asked and has not done yet, or how its test stands."""
+    if test is not None and test.share is not None and not summary.status.alive:
+        return TESTING
     if summary.status.alive and asked:
         return (
             "stopping" if "stop" in asked else "pausing" if "pause" in asked else state_word(summary.status)
@@ -129,13 +131,15 @@ def row_cells(
     widths: Sequence[tuple[Column, int]],
     now: float,
     depth: int = 0,
+    test: TestNow | None = None,
 ) -> tuple[str, ...]:
-    """The texts of a row, each exactly as wide as its column; a fork's label stands `depth` steps in."""
+    """The texts of a row, each exactly as wide as its column; a fork's label stands `depth` steps in. `test`
+    is its test, whose progress stands there while it is under way."""
     texts = []
     branch = "  " * (depth - 1) + "└ " if depth else ""
     for column, width in widths:
         room = width - len(branch) if column.name == "run" else width
-        text = _cell(column.name, summary, asked, room, now)
+        text = _cell(column.name, summary, asked, room, now, test)
         if branch and column.name == "run":
             # The algorithm has a column of its own: room for what is changed.
             text = text.removeprefix(f"{summary.algorithm}, ")
@@ -143,11 +147,14 @@ def row_cells(
     return tuple(texts)
 
 
-def _cell(name: str, summary: Summary, asked: Collection[str], width: int, now: float) -> str:
-    status, done = summary.status, fraction_of(summary)
+def _cell(
+    name: str, summary: Summary, asked: Collection[str], width: int, now: float, test: TestNow | None
+) -> str:
+    status, tested = summary.status, test.share if test is not None else None
+    done = fraction_of(summary) if tested is None else tested
     match name:
         case "mark":
-            return f" {STATE_MARKS.get(status.state, '?')}"
+            return f" {STATE_MARKS.get(status.state if tested is None else 'running', '?')}"
         case "run":
             return run_label(summary, width)
         case "algorithm":
@@ -158,7 +165,7 @@ def _cell(name: str, summary: Summary, asked: Collection[str], width: int, now: 
         case "seed":
             return "" if summary.seed is None else str(summary.seed)
         case "state":
-            told = plain(state_told(summary, asked))
+            told = plain(state_told(summary, asked, test))
             return told if cells(told) <= width else status.state
         case "bar":
             full = int((done or 0.0) * width)
@@ -173,10 +180,12 @@ def _cell(name: str, summary: Summary, asked: Collection[str], width: int, now: 
             return age(now - began) if began else ""
 
 
-def found_by(summary: Summary, words: Sequence[str], asked: Collection[str] = ()) -> bool:
+def found_by(
+    summary: Summary, words: Sequence[str], asked: Collection[str] = (), test: TestNow | None = None
+) -> bool:
     """Whether every word stands somewhere in id, name, task, algorithm or state."""
     texts = (summary.id, summary.name or "", summary.task, summary.algorithm, summary.state)
-    haystack = " ".join((*texts, state_told(summary, asked))).casefold()
+    haystack = " ".join((*texts, state_told(summary, asked, test))).casefold()
     return all(word in haystack for word in words)
 
 
@@ -185,7 +194,11 @@ def filtered(snapshot: Snapshot, words: str) -> list[Summary]:
     wanted = words.casefold().split()
     if not wanted:
         return list(snapshot.runs)
-    return [run for run in snapshot.runs if found_by(run, wanted, snapshot.asked.get(run.id, ()))]
+    return [
+        run
+        for run in snapshot.runs
+        if found_by(run, wanted, snapshot.asked.get(run.id, ()), snapshot.tests.get(run.id))
+    ]
 
 
 def ordered(runs: Iterable[Summary], order: str) -> list[Summary]:

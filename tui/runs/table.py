@@ -18,6 +18,7 @@ from tui.contrast import TEXT, readable
 from tui.keys import Key, place
 from tui.marks import mark_of
 from tui.runs.rows import TONES, Column, cut, layout, row_cells
+from tui.snapshot import TestNow
 
 KEYS = (
     Key("up,k", "move(-1)", "Up", "the run above", in_footer=False),
@@ -68,6 +69,7 @@ class RunTable(ScrollView, can_focus=True):
         self.cursor = 0
         self._asked: Mapping[str, Collection[str]] = {}
         self._depths: Mapping[str, int] = {}
+        self._tests: Mapping[str, TestNow] = {}
         self._now = now
         self._drawn: dict[int, tuple[str, ...]] = {}
         self._columns: list[tuple[Column, int]] = []
@@ -83,14 +85,16 @@ class RunTable(ScrollView, can_focus=True):
         asked: Mapping[str, Collection[str]],
         chosen: Collection[str],
         depths: Mapping[str, int] | None = None,
+        tests: Mapping[str, TestNow] | None = None,
     ) -> None:
         """Draws these rows from now on; of what is on the screen only changed cells go over the line.
 
-        `depths` is by id how far in a fork's label stands.
+        `depths` is by id how far in a fork's label stands, `tests` which runs are being tested.
         """
         before, cursor_before = self.current, self.cursor
         place_before = self.cursor - self.scroll_offset.y
         self.rows, self._asked, self.chosen, self._depths = rows, asked, chosen, depths or {}
+        self._tests = tests or {}
         if before is not None and (self.current is None or self.current.id != before.id):
             places = (index for index, row in enumerate(rows) if row.id == before.id)
             self.cursor = next(places, min(self.cursor, max(0, len(rows) - 1)))
@@ -169,7 +173,7 @@ class RunTable(ScrollView, can_focus=True):
     def _texts(self, index: int) -> tuple[str, ...]:
         row = self.rows[index]
         asked, depth = self._asked.get(row.id, ()), self._depths.get(row.id, 0)
-        texts = row_cells(row, asked, self._columns, self._now(), depth)
+        texts = row_cells(row, asked, self._columns, self._now(), depth, self._tests.get(row.id))
         return ("*" + texts[0][1:], *texts[1:]) if texts and row.id in self.chosen else texts
 
     def _row_style(self, index: int, base: Style) -> Style:
@@ -179,7 +183,7 @@ class RunTable(ScrollView, can_focus=True):
 
     def _segments(self, index: int, texts: Sequence[str], base: Style) -> list[Segment]:
         row, style = self.rows[index], self._row_style(index, base)
-        tone = self.get_component_rich_style(f"runs--{TONES.get(row.state, 'dim')}", partial=True)
+        tone = self.get_component_rich_style(f"runs--{self._tone(row)}", partial=True)
         tone = _readable(tone, style)
         segments = []
         for (column, _), text in zip(self._columns, texts, strict=True):
@@ -192,6 +196,10 @@ class RunTable(ScrollView, can_focus=True):
                 segments.append(Segment(text, style))
             segments.append(Segment(" ", style))
         return segments[:-1]
+
+    def _tone(self, row: Summary) -> str:
+        test = self._tests.get(row.id)
+        return "live" if test is not None and test.share is not None else TONES.get(row.state, "dim")
 
     def _refresh_changed(self) -> None:
         """Asks for the regions of visible cells whose text is no longer what was drawn."""

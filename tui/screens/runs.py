@@ -96,7 +96,7 @@ class RunsScreen(PlaceScreen):
         self.chosen &= {run.id for run in snapshot.runs} if self.chosen else set()
         rows = ordered(filtered(snapshot, self.words), self.order)
         rows, depths = nested(rows) if self.order in NESTED else (rows, {})
-        self.table.show(rows, snapshot.asked, frozenset(self.chosen), depths)
+        self.table.show(rows, snapshot.asked, frozenset(self.chosen), depths, snapshot.tests)
         self._go_to_awaited()
         self._draw_heading(snapshot, len(rows))
         self._draw_panel()

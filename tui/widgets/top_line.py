@@ -23,6 +23,8 @@ class TopLine(Static):
         running = sum(summary.state in ("running", "starting") for summary in under_way)
         words = [f"{running} running"] if running else []
         words += [f"{len(under_way) - running} queued"] if len(under_way) > running else []
+        testing = sum(test.share is not None for test in snapshot.tests.values())
+        words += [f"{testing} testing"] if testing else []
         right = ", ".join(words) or "nothing under way"
         shown = f"{right}|{self.size.width}"
         if shown == self._shown:
