@@ -17,6 +17,9 @@ from textual.widgets import Input
 
 from engine.errors import RequestError
 from engine.runs import Run, StatusWriter, asked, create_run, list_runs, read_status, write_checkpoint
+from tui.bench.run_facts import run_facts
+from tui.run_list import RunList
+from tui.runs.detail import sentence
 from tui.runs.families import nested
 from tui.runs.requests import changes_of
 from tui.runs.rows import COLUMNS, filtered, layout, ordered, row_cells
@@ -94,6 +97,20 @@ def test_a_phase_that_does_not_fit_gives_way_to_the_state(tmp_path: Path, live: 
     state = next(index for index, (column, _) in enumerate(layout(120)) if column.name == "state")
     assert row_cells(run, (), layout(120), 0.0)[state].strip() == "starting"
     assert row_cells(run, (), layout(200), 0.0)[state].strip() == "importing torch"
+
+
+def test_a_resumed_run_that_waits_says_where_it_goes_on(
+    tmp_path: Path, live: Callable[..., Run]
+) -> None:
+    run = live(tmp_path, state="queued", phase="queued", step=33)
+    write_checkpoint(run, 30, b"whole")
+    (seen,) = RunList(tmp_path).look()
+    texts = " ".join(row_cells(seen, (), layout(120), 0.0))
+    assert " 75 %" in texts and "━" in texts
+    facts = run_facts(Snapshot(1.0, (seen,)), seen, None).plain
+    assert "queued, next\ngoes on from 30 of 40 iterations" in facts
+    told = sentence(seen, (), None, 0, "", 0.0)
+    assert told == "queued: it goes on from 30 of 40 when the device is free; x takes it out"
 
 
 def test_what_is_impossible_is_greyed(tmp_path: Path, live: Callable[..., Run]) -> None:

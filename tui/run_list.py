@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.runs import Run, StatusWatcher, Summary, all_runs, summarise
+from engine.runs import Run, StatusWatcher, Summary, all_runs, list_checkpoints, summarise
 from engine.runs.status import this_host
 
 MOST_OF_A_CORE = 0.01
@@ -66,7 +66,7 @@ class RunList:
                 known = before.get(run.id)
                 if known is None:
                     identity = _identity(run)
-                    known = _Known(summarise(run), identity, None)
+                    known = _Known(_read_anew(run), identity, None)
                     self._believe(known)
                 elif known.summary.status.alive or _identity(run) != known.identity:
                     self._read(known)
@@ -79,7 +79,7 @@ class RunList:
         run = known.summary.run
         # Before reading: what is written in between shows as a change at the next look.
         known.identity = _identity(run)
-        summary = summarise(run)
+        summary = _read_anew(run)
         known.summary = summary if summary != known.summary else known.summary
         self._believe(known)
 
@@ -95,6 +95,17 @@ class RunList:
         believed = known.watcher.read()
         if believed != status:
             known.summary = replace(known.summary, status=believed)
+
+
+def _read_anew(run: Run) -> Summary:
+    """The run's summary. One that was resumed and does not train yet says the iteration that it goes on from:
+    until then its status has the one that it had come to, which a crash may have lost."""
+    summary = summarise(run)
+    status = summary.status
+    if status.state not in ("queued", "starting") or not status.step:
+        return summary
+    saved = list_checkpoints(run)
+    return replace(summary, status=replace(status, step=saved[-1].step if saved else 0))
 
 
 def _identity(run: Run) -> Identity:

@@ -24,6 +24,8 @@ def run_facts(
     text.append(plain(_doing(snapshot, summary)) + "\n")
     if status.steps and status.state != "queued":
         text.append(f"{count(status.step)} of {count(status.steps)} iterations\n")
+    elif status.step:
+        text.append(f"goes on from {count(status.step)} of {count(status.steps)} iterations\n")
     left = seconds_left(status)
     if left is not None:
         text.append(f"{duration(left)} left\n", style="bold")

@@ -95,7 +95,8 @@ def _under_way(summary: Summary, asked: Collection[str], at: str, ahead: int) ->
         return f"{state_told(summary, asked)}{at}: it writes a checkpoint and ends"
     if status.state == "queued":
         after = f" behind {ahead} other{'s' if ahead > 1 else ''}" if ahead else ""
-        return f"queued{after}: it starts when the device is free; x takes it out"
+        begins = f"goes on from {count(status.step)} of {count(status.steps)}" if status.step else "starts"
+        return f"queued{after}: it {begins} when the device is free; x takes it out"
     left = seconds_left(status)
     how_long = f", {duration(left)} left" if _sound(left) else ""
     return f"{plain(state_told(summary, ()))}{at}{how_long}; enter opens it, p pauses, x stops"

@@ -152,6 +152,7 @@ def _cell(
 ) -> str:
     status, tested = summary.status, test.share if test is not None else None
     done = fraction_of(summary) if tested is None else tested
+    waits = status.state == "queued" and not status.step
     match name:
         case "mark":
             return f" {STATE_MARKS.get(status.state if tested is None else 'running', '?')}"
@@ -169,9 +170,9 @@ def _cell(
             return told if cells(told) <= width else status.state
         case "bar":
             full = int((done or 0.0) * width)
-            return "" if done is None or status.state == "queued" else FULL * full + EMPTY * (width - full)
+            return "" if done is None or waits else FULL * full + EMPTY * (width - full)
         case "percent":
-            return "" if done is None or status.state == "queued" else f"{int(done * 100)} %"
+            return "" if done is None or waits else f"{int(done * 100)} %"
         case "best":
             best = best_of(summary)
             return "" if best is None else value_text(best, summary.metric)
