@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.cells import cell_len
 
 from tui.charts.axes import StickyRange, Window, nice_extent, nice_range, whole_extent
 from tui.charts.bars import bar, sparkline
-from tui.charts.heading import heading
+from tui.charts.heading import heading, headings
 from tui.charts.plot import Frame, ordered
 from tui.charts.rendering import y_labels
 from tui.charts.series import Series
@@ -174,6 +175,16 @@ def test_a_heading_fills_its_width_and_counts_names_without_room() -> None:
     wide = "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 80))
     assert wide.startswith("Outer loss  ◆ maml  ▲ fomaml  ┄ pretrain ") and wide.endswith("  95.1 ± 0.5")
     assert "+3" in "".join(piece for piece, _ in heading("Outer loss", names, "95.1 ± 0.5", 30))
+
+
+@pytest.mark.parametrize("width", [3, 17, 40, 80, 200])
+def test_names_go_on_in_other_lines(width: int) -> None:
+    names = [("◆", f"maml seed {number} 95.1 ± 0.5") for number in range(6)]
+    lines = ["".join(text for text, _ in line) for line in headings("Error", names, "9", width, most=3)]
+    assert len(lines) == {200: 1}.get(width, 3) and all(cell_len(line) == width for line in lines)
+    whole = sum(name in line for line in lines for _, name in names)
+    assert whole == {3: 0, 17: 0, 40: 3, 80: 6, 200: 6}[width]
+    assert ("+3" in lines[-1]) == (width == 40)
 
 
 def test_a_heading_may_put_names_before_everything() -> None:

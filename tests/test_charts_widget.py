@@ -89,6 +89,22 @@ def test_heading_axes_and_shape_are_shown() -> None:
     check(steps)
 
 
+def test_with_the_focus_every_name_is_there() -> None:
+    names = [f"maml seed {number} 95.1 ± 0.5" for number in range(6)]
+
+    async def steps(pilot: Pilot[None], chart: Chart) -> None:
+        chart.show([curve(name=name) for name in names], "omniglot-5way-1shot")
+        rows = screen(chart)
+        assert all(any(name in row for row in rows[:3]) for name in names) and "│" in rows[3]
+        assert all(len(row) == chart.size.width for row in rows) and "its" in rows[-1]
+        pilot.app.set_focus(None)
+        await pilot.pause()
+        rows = screen(chart)
+        assert "mam…" in rows[0] and "│" in rows[1] and "its" in rows[-1]
+
+    check(steps, size=(80, 12))
+
+
 def test_log_scale_and_back() -> None:
     async def steps(pilot: Pilot[None], chart: Chart) -> None:
         chart.show([curve()])

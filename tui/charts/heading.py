@@ -1,4 +1,4 @@
-"""The line above a chart: its title, the curves' names with their shapes, and remarks at the right."""
+"""The lines above a chart: its title, the curves' names with their shapes, and remarks at the right."""
 
 from collections.abc import Sequence
 
@@ -48,6 +48,42 @@ def heading(
     if remark:
         pieces.append((" " * _SPACE + remark, REMARK))
     return pieces
+
+
+def headings(
+    title: str,
+    names: Sequence[tuple[str, str]],
+    remark: str,
+    width: int,
+    *,
+    most: int = 1,
+    names_first: bool = False,
+) -> list[list[Piece]]:
+    """The same on one line, or, where the names do not fit there whole, on up to `most` lines, each of which
+    fills `width` cells."""
+    wanted = sum(_SPACE + cell_len(f"{shape} {name}") for shape, name in names)
+    if most < 2 or min(cell_len(title), _SHORTEST_TITLE) + wanted <= width:
+        return [heading(title, names, remark, width, names_first=names_first)]
+    lines: list[list[Piece]] = [[(shortened(title, width), TITLE)]]
+    for index, (shape, name) in enumerate(names):
+        text = shortened(" " * _SPACE + f"{shape} {name}".strip(), width)
+        left = len(names) - index - 1
+        if len(lines) == most and left and cell_len(f"{text}  +{left}") > _free(lines[-1], width):
+            lines[-1].append((shortened(f"  +{left + 1}", _free(lines[-1], width)), REMARK))
+            break
+        if cell_len(text) > _free(lines[-1], width):
+            if len(lines) == most:
+                text = shortened(text, _free(lines[-1], width))
+            else:
+                lines.append([])
+        lines[-1].append((text, index))
+    if remark and cell_len(remark) + _SPACE <= _free(lines[-1], width):
+        lines[-1].append((" " * (_free(lines[-1], width) - cell_len(remark)) + remark, REMARK))
+    return [[*line, (" " * _free(line, width), REMARK)] if _free(line, width) else line for line in lines]
+
+
+def _free(line: Sequence[Piece], width: int) -> int:
+    return width - sum(cell_len(text) for text, _ in line)
 
 
 def _fitted(names: Sequence[tuple[str, str]], width: int) -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import zip_longest
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.binding import BindingType
@@ -15,7 +14,6 @@ from textual.widget import Widget
 from tui.charts import rendering
 from tui.charts.axes import Range, StickyRange, Window, whole_extent
 from tui.charts.curve import Curve, same_series
-from tui.charts.heading import TITLE, heading
 from tui.charts.plot import Frame, can_smooth, y_extent
 from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
@@ -24,6 +22,7 @@ from tui.charts.ticks import Unit
 from tui.keys import place
 from tui.output import plain
 from tui.widgets.chart_colours import style_of
+from tui.widgets.chart_head import ChartHead
 from tui.widgets.chart_keys import CHART_KEYS, GREYED
 
 _NOUNS: dict[Unit, str] = {"percent": "accuracy", "loss": "losses", "error": "errors", "number": "values"}
@@ -63,8 +62,7 @@ class Chart(Widget, can_focus=True):
         self._whole: Range | None = None
         self._sticky = StickyRange()
         self._grid = Grid.blank(0, 0)
-        self._head = Strip([], 0)
-        self._head_cells: list[tuple[str, int]] = []
+        self._head = ChartHead()
         self._styles_by_ink: dict[int, Style] = {}
         self._strips: dict[int, Strip] = {}
         self._possible: tuple[bool | None, ...] = ()
@@ -125,7 +123,8 @@ class Chart(Widget, can_focus=True):
         width, height = self.size
         if not width or not height:
             # What was drawn is of curves that may be no more, should there be room before the next drawing.
-            self._grid, self._head, self._head_cells = Grid.blank(0, 0), Strip([], 0), []
+            self._grid = Grid.blank(0, 0)
+            self._head.clear()
             self._strips.clear()
             return
         look = Look(
@@ -135,8 +134,10 @@ class Chart(Widget, can_focus=True):
             self._without_colour(),
             all(one.counted for one in self._curves),
         )
+        head_before = self._head.marks()
+        self._write_heading()
         frame = self._frame()
-        room = (width, max(0, height - 1))
+        room = (width, max(0, height - len(self._head.strips)))
         grid = (
             rendering.sentence(frame, *room)
             if isinstance(frame, str)
@@ -145,8 +146,6 @@ class Chart(Widget, can_focus=True):
             )
         )
         before, self._grid = self._grid, grid
-        head_before = self._head_cells
-        self._write_heading(width)
         if anew or before.codes.shape != grid.codes.shape:
             self._strips.clear()
             self.refresh()
@@ -154,13 +153,11 @@ class Chart(Widget, can_focus=True):
             self._refresh_changes(before, head_before)
         self._refresh_footer()
 
-    def _refresh_changes(self, before: Grid, head_before: list[tuple[str, int]]) -> None:
-        heads = zip_longest(head_before, self._head_cells)
-        other = [column for column, (old, new) in enumerate(heads) if old != new]
-        regions = [Region(other[0], 0, other[-1] + 1 - other[0], 1)] if other else []
+    def _refresh_changes(self, before: Grid, head_before: list[list[tuple[str, int]]]) -> None:
+        regions, top = self._head.changes(head_before), len(self._head.strips)
         for row, begin, end in self._grid.changes(before):
-            self._strips.pop(row + 1, None)
-            regions.append(Region(begin, row + 1, end - begin, 1))
+            self._strips.pop(row + top, None)
+            regions.append(Region(begin, row + top, end - begin, 1))
         if regions:
             self.refresh(*regions)
 
@@ -172,38 +169,29 @@ class Chart(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """The chart's row `y` over its whole width."""
-        width = self.size.width
-        if y == 0 and self._head.cell_length == width:
-            return self._head
-        if not 0 < y <= len(self._grid.codes) or self._grid.codes.shape[1] != width:
+        width, heads = self.size.width, self._head.strips
+        if y < len(heads) and heads[y].cell_length == width:
+            return heads[y]
+        row = y - len(heads)
+        if not 0 <= row < len(self._grid.codes) or self._grid.codes.shape[1] != width:
             return Strip.blank(width, self._style(PLAIN))
         if y not in self._strips:
-            runs = self._grid.runs(y - 1)
+            runs = self._grid.runs(row)
             self._strips[y] = Strip([Segment(text, self._style(ink)) for text, ink in runs], width)
         return self._strips[y]
 
-    def _write_heading(self, width: int) -> None:
-        series = [one.whole for one in self._curves]
-        labels = [one.name if one.label is None else one.label for one in series]
-        inks = [ink for ink, label in enumerate(labels) if label]
-        names = [(plain(series[ink].shape) or _line_sign(series[ink]), plain(labels[ink])) for ink in inks]
+    def _write_heading(self) -> None:
         closer = f"zoom {self.window.factor:.3g}×" if self.window.zoomed else ""
         states = ["log" if self.log_scale else "", closer, "smoothed" if self._is_smoothed() else ""]
-        remark = "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word)
-        first = self.has_focus or self.names_first
-        found = heading(plain(self.title), names, remark, width, names_first=first)
-        pieces = [(text, inks[index] if index >= 0 else index) for text, index in found]
-        title = self._style(PLAIN) + Style(bold=True, reverse=self.has_focus)
-        styles = [title if ink == TITLE else self._style(max(AXIS, 2 * ink)) for _, ink in pieces]
-        segments = [Segment(text, style) for (text, _), style in zip(pieces, styles, strict=True)]
-        self._head = Strip(segments, width)
-        # A wide character fills two cells: the second holds nothing of its own.
-        self._head_cells = [
-            (character if cell == 0 else "", 1000 * self.has_focus + ink)
-            for text, ink in pieces
-            for character in text
-            for cell in range(cell_len(character))
-        ]
+        self._head.write(
+            [one.whole for one in self._curves],
+            self.title,
+            "  ".join(word for word in (", ".join(filter(None, states)), self._note) if word),
+            self.size,
+            self._style,
+            names_first=self.names_first,
+            has_focus=self.has_focus,
+        )
 
     def _is_smoothed(self) -> bool:
         return self.smoothable and self.smooth and self._can_smooth()
@@ -314,9 +302,3 @@ class Chart(Widget, can_focus=True):
         if possible != self._possible:
             self._possible = possible
             self.refresh_bindings()
-
-
-def _line_sign(series: Series) -> str:
-    if series.kind == "points":
-        return "·"
-    return "╌" if series.dashed else "─"
