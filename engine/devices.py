@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.errors import RequestError
 from engine.presets.schema import Model, Spec
+from engine.runs.slots import slots_per_device
 
 INSTALL_TORCHVISION = (
     "torchvision is not installed: in a checkout say `uv sync --extra fetch`, elsewhere install torchvision "
@@ -46,7 +47,7 @@ def check_model(model: Model) -> None:
 
 
 def threads(spec: Spec) -> int:
-    """Threads of one training on the CPU: the cores at hand, shared among the slots (KSHOT_SLOTS).
+    """Threads of one training on the CPU: the cores at hand, shared among the slots. Raises RequestError.
 
     Waves need one: their matrices are so small that handing them to a second thread costs more than it saves,
     and on a busy machine waiting for it costs ten times the work.
@@ -54,5 +55,4 @@ def threads(spec: Spec) -> int:
     if spec.task.dataset == "sine":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slots = os.environ.get("KSHOT_SLOTS", "1")
-    return max(1, cores // (int(slots) if slots.isdigit() and int(slots) else 1))
+    return max(1, cores // slots_per_device())

@@ -150,7 +150,7 @@ def test_links_that_form_a_circle(mine: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_split_and_open_shape(mine: Path, tmp_path: Path) -> None:
-    assert "did you mean 'vinyals'" in refusal(tmp_path, image_task("omniglot", split="vinyal"))
+    assert "(nearest: vinyals)" in refusal(tmp_path, image_task("omniglot", split="vinyal"))
     assert "task.image_size is needed" in refusal(tmp_path, image_task("folder", folder="mine", channels=3))
     assert "task.channels is needed" in refusal(tmp_path, image_task("folder", folder="mine", image_size=6))
     assert "task.folder is needed" in refusal(tmp_path, image_task("folder", image_size=6, channels=3))

@@ -108,7 +108,7 @@ def test_a_data_folder_that_cannot_be_written(torchvision: Path, tmp_path: Path)
 def test_what_cannot_be_fetched(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"image-net\.org"):
         data.fetch("miniimagenet", tmp_path)
-    with pytest.raises(RequestError, match="did you mean 'omniglot'"):
+    with pytest.raises(RequestError, match="nearest: omniglot"):
         data.fetch("omniglott", tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_omniglot_with_a_class_too_small(tmp_path: Path) -> None:
 
 
 def test_checking_what_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(RequestError, match="did you mean 'omniglot'"):
+    with pytest.raises(RequestError, match="nearest: omniglot"):
         data.check("omniglt", tmp_path)
     with pytest.raises(RequestError, match="omniglot is not here"):
         data.check("omniglot", tmp_path)

@@ -73,7 +73,7 @@ def test_whatever_lies_in_the_runs_folder_is_listed_or_passed_over(tmp_path: Pat
     (bomb / "spec.yaml").write_text("\n".join(lines))
     found = {summary.id: summary for summary in list_runs(tmp_path)}
     assert set(found) == {good.id, odd.name, "folders", "bomb"}
-    assert found[good.id].name == "[red]bold[/red] [2J line"
+    assert found[good.id].name == "[red]bold[/red][2J line"
     for name in (odd.name, "folders", "bomb"):
         assert found[name].state == "crashed" and "status.json" in (found[name].error or "")
 

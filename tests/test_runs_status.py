@@ -167,7 +167,7 @@ def test_values_of_the_wrong_type_count_as_absent(tmp_path: Path) -> None:
     now = read_status(run)
     assert (now.step, now.steps, now.pid, now.updated, now.created, now.host) == (0, 0, None, None, None, "")
     assert (
-        now.error == "one [31m two" and now.best is None and now.summary == {} and now.more == {"speed": 2.5}
+        now.error == "one[31m two" and now.best is None and now.summary == {} and now.more == {"speed": 2.5}
     )
 
 

@@ -133,7 +133,7 @@ def test_runs_are_found_by_id_part_name_and_path(tmp_path: Path) -> None:
     assert find_run(tmp_path, "tuned [x]") == third
     with pytest.raises(RequestError, match="fits 2 runs"):
         find_run(tmp_path, "tuned-x")
-    with pytest.raises(RequestError, match=f"did you mean {first.id}"):
+    with pytest.raises(RequestError, match=f"nearest: {first.id}"):
         find_run(tmp_path, first.id[:-2] + "zz")
     for text in ("", "/", ".", ".trash"):
         with pytest.raises(RequestError, match="no run"):

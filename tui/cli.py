@@ -25,7 +25,9 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")
     refusal = refuse()
     if refusal is not None:
-        return _wrong(refusal)
+        # Said without `tui.output`, which needs the engine that was not found.
+        print(f"kshot: {refusal}", file=sys.stderr)
+        return WRONG
     from engine.errors import RequestError
 
     try:

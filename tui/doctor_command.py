@@ -75,11 +75,14 @@ def _threads() -> Check:
 
 
 def _slots() -> Check:
-    given_ = os.environ.get("KSHOT_SLOTS", "")
-    fits = not given_ or (given_.isdigit() and int(given_) > 0)
-    if not fits:
-        return _check("slots", False, f"KSHOT_SLOTS={given_} has to be a whole number of at least 1")
-    return _check("slots", True, f"{given_ or 1} training at a time on each device (KSHOT_SLOTS)")
+    from engine.runs.slots import slots_per_device
+
+    try:
+        slots = slots_per_device()
+    except RequestError as error:
+        return _check("slots", False, str(error))
+    plural = "" if slots == 1 else "s"
+    return _check("slots", True, f"{slots} training{plural} at a time on each device (KSHOT_SLOTS)")
 
 
 def _cache() -> Check:

@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.texts import plain as plain
+
 PIPED_WIDTH = 80
 WHOLE_WORDS: dict[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
 """Run ids and paths hold hyphens, and are copied."""
@@ -38,15 +40,6 @@ def finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
     return value
-
-
-def plain(text: str) -> str:
-    """One line without control characters: a name in a file cannot move the cursor or colour the screen."""
-    return "".join(
-        " " if character in "\t\n\r" else character
-        for character in text
-        if character in "\t\n\r" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-    )
 
 
 def terminal_width() -> int:

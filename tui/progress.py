@@ -183,7 +183,7 @@ def _words(view: RunView) -> str:
     parts = [
         f"{view.status.step:,}/{view.status.steps:,}" if view.status.steps else "",
         view.value_text,
-        speed(view.iterations_per_second) if view.active else "",
+        speed(view.iterations_per_second),
         f"{duration(left)} left" if left is not None else "",
         view.status.error or "",
     ]

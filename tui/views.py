@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.runs import Run, Status, StatusWatcher, read_events
 from tui.numbers import duration, metric_value, speed
+from tui.snapshot import seconds_left, speed_of, state_word
 
 
 @dataclass
@@ -17,8 +18,6 @@ class RunView:
     status: Status = field(init=False)
     validation: dict[str, Any] | None = None
     train: dict[str, Any] | None = None
-    iterations_per_second: float | None = None
-    memory_bytes: float | None = None
     fresh: list[dict[str, Any]] = field(default_factory=list)
     _offset: int = 0
 
@@ -35,9 +34,6 @@ class RunView:
                 self.validation = event
             elif event["kind"] == "train":
                 self.train = event
-            elif event["kind"] == "speed":
-                self.iterations_per_second = event.get("iterations_per_second")
-                self.memory_bytes = event.get("memory_bytes")
 
     @property
     def active(self) -> bool:
@@ -47,15 +43,17 @@ class RunView:
     @property
     def shown_state(self) -> str:
         """The state, or the phase where it says more: `queued`, `compiling`, `training`, `crashed`."""
-        status = self.status
-        return status.phase if status.state in ("starting", "running") and status.phase else status.state
+        return state_word(self.status)
+
+    @property
+    def iterations_per_second(self) -> float | None:
+        """The last speed; None before there is one or when the run is over."""
+        return speed_of(self.status)
 
     @property
     def seconds_left(self) -> float | None:
         """Time left at the last speed; None before there is one or when the run is over."""
-        if not self.iterations_per_second or self.status.state != "running":
-            return None
-        return max(0, self.status.steps - self.status.step) / self.iterations_per_second
+        return seconds_left(self.status)
 
     @property
     def value_text(self) -> str:
@@ -75,7 +73,7 @@ class RunView:
             parts[0] += f" {status.step:,} of {status.steps:,}"
         left = self.seconds_left
         parts += [self.value_text if status.state != "queued" else ""]
-        parts += [speed(self.iterations_per_second) if self.active and status.state != "queued" else ""]
+        parts += [speed(self.iterations_per_second)]
         parts += [f"{duration(left)} left" if left is not None else "", status.error or ""]
         return ", ".join(part for part in parts if part)
 

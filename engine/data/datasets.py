@@ -1,9 +1,9 @@
 """The data sets of images that kshot knows, as facts."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from engine.errors import RequestError
+from engine.nearest import suggestion
 from engine.presets.schema import ImageTask
 
 PARTS = ("train", "validation", "test")
@@ -127,7 +127,7 @@ DATASETS: dict[str, Dataset] = {
 def dataset_named(name: str) -> Dataset:
     """The data set of that name. Raises RequestError with the nearest name."""
     if name not in DATASETS:
-        raise RequestError(f"no data set is named {name!r}; {_suggest(name, tuple(DATASETS))}")
+        raise RequestError(f"no data set is named {name!r}{suggestion(name, DATASETS)}")
     return DATASETS[name]
 
 
@@ -138,7 +138,7 @@ def split_of(task: ImageTask) -> str:
         return dataset.default_split
     if task.split not in dataset.splits:
         raise RequestError(
-            f"task.split: {dataset.name} has no split {task.split!r}; {_suggest(task.split, dataset.splits)}"
+            f"task.split: {dataset.name} has no split {task.split!r}{suggestion(task.split, dataset.splits)}"
         )
     return task.split
 
@@ -154,8 +154,3 @@ def image_shape(task: ImageTask) -> tuple[int, int]:
             f"{missing} is needed for dataset: folder (for example image_size: 84, channels: 3)"
         )
     return size, channels
-
-
-def _suggest(name: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(name, known, n=1, cutoff=0.5)
-    return (f"did you mean {near[0]!r}? " if near else "") + "known: " + ", ".join(known)

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError
+from engine.nearest import suggestion
 from engine.presets.fields import KeyPath, problems
 from engine.presets.files import find_preset, is_path, load_preset, raise_first, text_problems
 from engine.presets.layers import expanded, leaves
-from engine.presets.messages import shown, suggestion
+from engine.presets.messages import shown
 from engine.presets.source import Source
 
 _KEYS = ("summary", "paper", "tasks", "rows", "baseline", "seeds", "set")

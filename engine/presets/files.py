@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 
 import engine
 from engine.errors import RequestError
+from engine.nearest import nearest, suggestion
 from engine.presets.fields import SETTABLE, KeyPath, dotted, problems, section_problems
-from engine.presets.messages import nearest, shown, suggestion
+from engine.presets.messages import shown
 from engine.presets.schema import Published
 from engine.presets.source import Source, read_file
 

@@ -6,9 +6,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from engine.errors import RequestError
+from engine.nearest import suggestion
 from engine.presets.fields import SETTABLE, KeyPath, dotted, problems
 from engine.presets.files import Preset
-from engine.presets.messages import suggestion
 from engine.presets.schema import ImageTask, SineTask
 from engine.presets.source import read_text
 
@@ -161,10 +161,10 @@ def _merge(tree: Tree, content: Mapping[str, Any], layer: Layer, above: KeyPath)
             tree[key] = Leaf(value, layer.name, layer.where(path), restored=value is None)
 
 
-def plain(tree: Tree) -> dict[str, Any]:
+def values_of(tree: Tree) -> dict[str, Any]:
     """The values of a tree; what a `null` restored is left out, so that the schema's default stands."""
     return {
-        key: plain(node) if isinstance(node, dict) else node.value
+        key: values_of(node) if isinstance(node, dict) else node.value
         for key, node in tree.items()
         if isinstance(node, dict) or not node.restored
     }

@@ -1,6 +1,5 @@
-"""The answer to a wrong value or name: what was found, what is allowed, and the nearest right name."""
+"""The answer to a wrong value or key: what was found, what is allowed, and the nearest right one."""
 
-import difflib
 import json
 import re
 import types
@@ -12,8 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-ALIKE = 0.55
-"""How alike two names are at least (difflib's ratio) for one to be suggested for the other."""
+from engine.nearest import nearest, suggestion
 
 _WANTED = {
     "int_type": "a whole number",
@@ -28,24 +26,6 @@ _WANTED = {
     "model_attributes_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
 }
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like `name`, the first of several; None where none is alike."""
-    matcher = difflib.SequenceMatcher(b=name.lower())
-    best, likeness = None, ALIKE
-    for candidate in known:
-        matcher.set_seq1(candidate.lower())
-        if matcher.real_quick_ratio() > likeness and (ratio := matcher.ratio()) > likeness:
-            best, likeness = candidate, ratio
-    return best
-
-
-def suggestion(name: str, known: Iterable[str], what: str = "known") -> str:
-    """` (nearest: ways)`, or all that is known where nothing is near."""
-    candidates = list(known)
-    match = nearest(name, candidates)
-    return f" (nearest: {match})" if match else f" ({what}: {', '.join(candidates) or 'none'})"
 
 
 def shown(value: Any) -> str:

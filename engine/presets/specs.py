@@ -7,12 +7,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.errors import RequestError
+from engine.nearest import suggestion
 from engine.presets.contradiction import Contradiction
 from engine.presets.contradictions import contradiction
 from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems, section_problems
 from engine.presets.files import raise_first
-from engine.presets.layers import Layer, Leaf, Tree, changes_task, leaf_at, merge, override_layer, plain
-from engine.presets.messages import shown, suggestion
+from engine.presets.layers import Layer, Leaf, Tree, changes_task, leaf_at, merge, override_layer, values_of
+from engine.presets.messages import shown
 from engine.presets.schema import ImageTask, Origin, SineTask, Spec
 from engine.presets.source import Source, read_file
 
@@ -71,7 +72,7 @@ def checked_spec(tree: Tree, about: Mapping[str, Any]) -> Spec:
     """The spec of merged layers and of `about` (kind, origin), refused where layers do not go together."""
     check_task_kind(tree)
     try:
-        spec = Spec.model_validate({**plain(tree), **about})
+        spec = Spec.model_validate({**values_of(tree), **about})
     except ValidationError as failure:
         # Each layer was checked alone: only what layers make together can fail here.
         error = failure.errors(include_url=False)[0]

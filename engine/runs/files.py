@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from engine import texts
+
 LARGEST_SMALL_FILE = 64 * 1024 * 1024
 STALE_SECONDS = 3600.0
 
@@ -97,9 +99,9 @@ def finite(value: Any) -> Any:
 
 
 def plain(value: Any, longest: int = 200) -> str:
-    """Text from a file as one printable line: no control characters, no more than `longest` characters."""
+    """Text from a file as one line: no control characters, no more than `longest` characters."""
     text = value if isinstance(value, str) else "" if value is None else str(value)
-    text = "".join(character if character.isprintable() else " " for character in text[: longest + 1])
+    text = texts.plain(text[: longest + 1])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 
 from engine.errors import RequestError
+from engine.nearest import suggestion
 from engine.presets import Comparison, ImageTask, Row, SineTask, Spec, load_preset, resolve
 from engine.runs.testing import spec_of_test
 
@@ -30,9 +30,8 @@ class Overrides:
         names = {name for row in rows for name in (row.algorithm, row.label)}
         for scope, _, text in self.texts:
             if scope is not None and scope not in names:
-                near = get_close_matches(scope, sorted(names), 1)
-                hint = f'did you mean "{near[0]}"?' if near else f"there are {', '.join(sorted(names))}"
-                raise RequestError(f'--set {text}: no row is named "{scope}"; {hint}')
+                meant = suggestion(scope, sorted(names), "there are")
+                raise RequestError(f'--set {text}: no row is named "{scope}"{meant}')
 
     def of(self, row: Row) -> list[str]:
         """What applies to this row, in written order."""

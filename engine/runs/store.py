@@ -240,8 +240,8 @@ def find_run(runs_dir: Path, text: str) -> Run:
     if parts:
         shown = ", ".join(parts[:4]) + (", ..." if len(parts) > 4 else "")
         raise RequestError(f"{plain(text)!r} fits {len(parts)} runs: {shown}; give more of the ID")
-    import difflib
+    from engine.nearest import nearest  # imports difflib, which no list of runs needs
 
-    near = difflib.get_close_matches(text, runs, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]}?" if near else "; `kshot runs list` shows them all"
-    raise RequestError(f"no run {plain(text)!r} in {runs_dir}{hint}")
+    near = nearest(text, runs)
+    hint = f" (nearest: {near})" if near else ""
+    raise RequestError(f"no run {plain(text)!r} in {runs_dir}{hint}; kshot runs list shows them all")

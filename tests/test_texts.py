@@ -1,0 +1,70 @@
+"""What is said in one way only: text from files, the name that was meant, slots, a run's time left."""
+
+from pathlib import Path
+
+import pytest
+from fake_runs import make_run
+
+from engine.data.datasets import dataset_named
+from engine.devices import threads
+from engine.errors import RequestError
+from engine.presets import load_preset, resolve
+from engine.runs import Status, find_run, plain
+from tui import doctor_command, output
+from tui.snapshot import seconds_left, state_word
+from tui.views import RunView
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\x1b[31mb\x07\u202e\tc\n", "a[31mb c "),
+        ("zero\u200bwidth", "zerowidth"),
+        ("two\u2028lines\xa0here", "two lines here"),
+        ("caf\u00e9 \u2192 1,5 \u00b1 2", "caf\u00e9 \u2192 1,5 \u00b1 2"),
+        ("\ud800", ""),
+    ],
+)
+def test_text_from_files_is_cleaned_alike_on_the_command_line_and_in_runs(text: str, shown: str) -> None:
+    assert output.plain(text) == plain(text) == shown
+
+
+def test_text_from_runs_is_cut_short() -> None:
+    assert plain("x" * 300) == "x" * 199 + "\u2026"
+    assert plain(None) == "" and plain(3) == "3"
+
+
+def test_the_name_that_was_meant_is_said_alike(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    wrong = run.id[:-1] + "z"
+    for refused, meant in (
+        (lambda: dataset_named("Omniglott"), "omniglot"),
+        (lambda: load_preset("algorithms", "mamml"), "maml"),
+        (lambda: resolve("sine-10shot", "maml", overrides=["task.shotz=3"]), "shots"),
+        (lambda: find_run(tmp_path, wrong), run.id),
+    ):
+        with pytest.raises(RequestError) as caught:
+            refused()
+        assert f" (nearest: {meant})" in str(caught.value)
+
+
+def test_slots_are_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = resolve("glyphs-5way-1shot", "maml").spec
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)), raising=False)
+    for text, each in (("", 8), ("1", 8), ("2", 4), ("16", 1)):
+        monkeypatch.setenv("KSHOT_SLOTS", text)
+        assert threads(spec) == each
+    monkeypatch.setenv("KSHOT_SLOTS", "\u00b2")  # a digit to str.isdigit, and no number
+    with pytest.raises(RequestError, match="KSHOT_SLOTS"):
+        threads(spec)
+    check = doctor_command._slots()
+    assert not check["ok"] and "must be a whole number of at least 1" in check["detail"]
+
+
+def test_a_run_s_time_left_and_state_are_those_of_the_workbench(tmp_path: Path) -> None:
+    view = RunView(make_run(tmp_path), "maml", "mse")
+    for state in ("queued", "running", "finished"):
+        more = {"iterations_per_second": 4.0}
+        view.status = Status(state, "validating", step=60, steps=100, more=more)
+        assert (view.seconds_left, view.shown_state) == (seconds_left(view.status), state_word(view.status))
+        assert ("10 s left" in view.line, "4.0 it/s" in view.line) == (state == "running",) * 2
