@@ -20,6 +20,7 @@ from tui import app as app_module
 from tui.app import Workbench
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList
+from tui.bench.field_list import FieldList
 from tui.bench.live import Panel
 from tui.bench.progress_lines import verdict_lines
 from tui.bench.run_facts import run_facts
@@ -413,6 +414,30 @@ def test_a_changed_value_is_marked_and_started(tmp_path: Path, size: tuple[int, 
         assert app.begun[0][1] == Options(overrides=("task.shots=7",), seeds=2)
 
     run_app(tmp_path, size, action)
+
+
+def test_keys_are_found_by_name_and_by_description(tmp_path: Path) -> None:
+    async def action(pilot: Pilot[int], app: App) -> None:
+        screen = await form(pilot, app)
+        rows = screen.query_one(FieldList)
+        whole = rows.option_count
+        await pilot.press("slash", *"shots")
+        assert [row for row in rows._names if row] == ["task.shots", "training.shots"]
+        await pilot.press("enter", "enter")
+        assert app.focused is screen.query_one("#value")
+        await pilot.press("backspace", "backspace", "7", "enter")
+        await until(pilot, lambda: screen.fields["task.shots"].value == "7")
+        assert rows.option_count == 4
+        await pilot.press("escape")
+        assert rows.option_count == whole and app.screen is screen
+        await pilot.press("slash", *"points lie", "enter")
+        assert {row for row in rows._names if row} == {"task.support_x", "task.query_x"}
+        await pilot.press("slash", "q", "z")
+        assert rows.option_count == 0 and "no key has the words qz" in screen_text(app)
+        await pilot.press("escape", "escape")
+        assert not isinstance(app.screen, SettingsScreen)
+
+    run_app(tmp_path, (80, 24), action)
 
 
 def test_a_wrong_value_is_refused_in_the_schemas_words(tmp_path: Path) -> None:

@@ -12,31 +12,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.errors import RequestError
-from tui.bench.choosing import GroupedList
+from tui.bench.field_list import FieldList, about, found_by
 from tui.bench.form import Field, form, problem, with_value, without_change
 from tui.bench.selection import Selection
-from tui.keys import Key, place
-from tui.output import cells, pad, plain
+from tui.bench.settings_keys import KEYS
+from tui.keys import place
+from tui.output import plain
 from tui.widgets.key_line import KeyLine
-
-KEYS = (
-    Key("enter", "edit", "Change", "change the value under the cursor"),
-    Key(
-        "space",
-        "next_choice",
-        "Next choice",
-        "the next of few choices",
-        why_not="there are not a few choices",
-    ),
-    Key("a", "scope", "For all / one", "changes are for all algorithms, or for the one shown alone"),
-    Key(
-        "u", "undo", "Undo", "the value under the cursor as the presets have it", why_not="it is not changed"
-    ),
-    Key("U", "undo_all", "Undo all", "every value as the presets have it", why_not="nothing is changed"),
-    Key("tab", "next_algorithm", "Algorithm", "the settings of the next algorithm", why_not="there is one"),
-    Key("escape", "leave", "Back", "back to the bench with these settings"),
-    Key("question_mark", "help", "Help", "every key of this form"),
-)
 
 
 class SettingsScreen(ModalScreen[Selection]):
@@ -49,9 +31,9 @@ class SettingsScreen(ModalScreen[Selection]):
     SettingsScreen { align: left top; background: $background 40%; }
     #form { width: 60%; min-width: 80; max-width: 100%; height: 100%; background: $background;
         border: round $accent; border-title-color: $foreground; border-subtitle-color: $foreground; }
-    #form GroupedList { height: 1fr; scrollbar-size-vertical: 1; background: $background; }
+    #form FieldList { height: 1fr; scrollbar-size-vertical: 1; background: $background; }
     #what { height: auto; max-height: 4; padding: 0 1; color: $secondary; }
-    #value { height: 1; border: none; padding: 0 1; background: $panel; }
+    #value, #words { height: 1; border: none; padding: 0 1; background: $panel; display: none; }
     #said { height: auto; max-height: 4; padding: 0 1; text-style: bold; }
     """
 
@@ -75,6 +57,7 @@ class SettingsScreen(ModalScreen[Selection]):
         self.selection, self.algorithm = selection, algorithm
         self.for_all = True
         self.fields: dict[str, Field] = {}
+        self.words = ""
         self._editing: str | None = None
         self._possible: tuple[bool | None, ...] = ()
         self._asked, self._answered = 0, -1
@@ -86,11 +69,10 @@ class SettingsScreen(ModalScreen[Selection]):
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
-            yield GroupedList("", id="keys")
+            yield FieldList("", id="keys")
             yield Static("", id="what", markup=False)
-            line = Input(id="value", select_on_focus=False, compact=True)
-            line.display = False
-            yield line
+            yield Input(id="value", select_on_focus=False, compact=True)
+            yield Input(id="words", placeholder="words in name or description", compact=True)
             yield Static("", id="said", markup=False)
         yield KeyLine()
 
@@ -131,44 +113,21 @@ class SettingsScreen(ModalScreen[Selection]):
         self._say(message.said)
 
     def _draw(self) -> None:
-        keys = self.query_one(GroupedList)
-        rows: list[tuple[str | None, Text]] = []
-        section = ""
-        for field in self.fields.values():
-            if field.section != section:
-                section = field.section
-                rows.append((None, Text(section.capitalize(), style="dim")))
-            rows.append((field.path, self._row(field)))
-        keys.show_rows(rows)
+        found = [field for field in self.fields.values() if found_by(field, self.words)]
+        self.query_one(FieldList).draw(found)
         self._about()
-
-    def _row(self, field: Field) -> Text:
-        label = field.path.removeprefix(f"{field.section}.")
-        style = "dim" if field.locked else "bold" if field.was is not None else ""
-        text = Text("● " if field.was is not None else "  ", no_wrap=True, overflow="ellipsis")
-        text.append(pad(plain(label), max(30, cells(label))) + " ", style=style)
-        text.append(plain(field.value), style=style)
-        if field.was is not None:
-            text.append(f"   replaces {plain(field.was)}", style="dim")
-        if field.locked:
-            text.append(f"   {field.locked}", style="dim")
-        return text
 
     @property
     def _field(self) -> Field | None:
-        name = self._editing or self.query_one(GroupedList).name_in_focus
+        name = self._editing or self.query_one(FieldList).name_in_focus
         return self.fields.get(name or "")
 
-    @on(GroupedList.OptionHighlighted)
+    @on(FieldList.OptionHighlighted)
     def _about(self) -> None:
         """What the key under the cursor is, what it takes and where its value comes from."""
         field = self._field
-        text = Text("")
-        if field is not None:
-            parts = [field.about, field.locked, f"takes {field.takes}" if field.takes else ""]
-            parts.append(f"from {plain(field.layer)}" if field.layer else "")
-            text = Text("; ".join(part for part in parts if part))
-        self.query_one("#what", Static).update(text)
+        nothing = f"no key has the words {plain(self.words)}; esc drops them" if self.words else ""
+        self.query_one("#what", Static).update(Text(about(field) if field is not None else nothing))
         possible = tuple(self.check_action(key.action, ()) for key in KEYS)
         if possible != self._possible:
             # The footer is made anew each time: not for every row that the cursor passes.
@@ -180,7 +139,7 @@ class SettingsScreen(ModalScreen[Selection]):
 
     # Changing
 
-    @on(GroupedList.OptionSelected)
+    @on(FieldList.OptionSelected)
     def action_edit(self) -> None:
         """Opens the line to edit in."""
         field = self._field
@@ -190,19 +149,19 @@ class SettingsScreen(ModalScreen[Selection]):
             self._say(f"{field.path} {field.locked}")
             return
         self._editing = field.path
-        line = self.query_one(Input)
+        line = self.query_one("#value", Input)
         line.display = True
         line.value = field.value
         line.cursor_position = len(field.value)
         self.set_focus(line)
         self._about()
 
-    @on(Input.Changed)
+    @on(Input.Changed, "#value")
     def _typed(self, message: Input.Changed) -> None:
         if self._editing is not None:
             self._check(self._editing, message.value, None)
 
-    @on(Input.Submitted)
+    @on(Input.Submitted, "#value")
     def _entered(self, message: Input.Submitted) -> None:
         if self._editing is not None:
             self._enter(self._editing, message.value)
@@ -226,7 +185,7 @@ class SettingsScreen(ModalScreen[Selection]):
     def on_settings_screen_checked(self, message: Checked) -> None:
         """Says what is wrong; takes what was entered and fits."""
         if message.asking is None:
-            if self._editing is not None and message.text == self.query_one(Input).value:
+            if self._editing is not None and message.text == self.query_one("#value", Input).value:
                 self._say(message.said)
             return
         self._answered = message.asking
@@ -238,8 +197,8 @@ class SettingsScreen(ModalScreen[Selection]):
 
     def _close_line(self) -> None:
         self._editing = None
-        self.set_focus(self.query_one(GroupedList))
-        self.query_one(Input).display = False
+        self.set_focus(self.query_one(FieldList))
+        self.query_one("#value", Input).display = False
         self._about()
 
     def action_next_choice(self) -> None:
@@ -273,21 +232,48 @@ class SettingsScreen(ModalScreen[Selection]):
         self._title()
         self._read()
 
+    def action_find(self) -> None:
+        """Opens the line of words that the list is kept to."""
+        line = self.query_one("#words", Input)
+        line.display = True
+        self.set_focus(line)
+
+    @on(Input.Changed, "#words")
+    def _sought(self, message: Input.Changed) -> None:
+        self.words = message.value.strip()
+        self._draw()
+
+    @on(Input.Submitted, "#words")
+    def _found(self) -> None:
+        """Keeps the words, which stay in sight, and goes back to the list."""
+        self.query_one("#words").display = bool(self.words)
+        self.set_focus(self.query_one(FieldList))
+
+    def _find_no_more(self) -> None:
+        line = self.query_one("#words", Input)
+        line.value, line.display = "", False
+        self.set_focus(self.query_one(FieldList))
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_bindings()
+
     async def action_help(self) -> None:
         """The keys of this form."""
         await self.app.run_action("help")
 
     def action_leave(self) -> None:
-        """Closes the line to edit in, else the form."""
+        """Closes the line to edit in, else that of words, else the form."""
         if self._editing is not None:
             self._close_line()
             self._read()
+        elif self.query_one("#words").display:
+            self._find_no_more()
         else:
             self.dismiss(self.selection)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Greys what is impossible now; while a value is edited the keys are text."""
-        if self._editing is not None:
+        """Greys what is impossible now; while something is written the keys are text."""
+        if self._editing is not None or isinstance(self.focused, Input):
             return action == "leave"
         field = self._field if self.is_mounted else None
         if action == "next_choice":
