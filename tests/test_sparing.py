@@ -127,3 +127,19 @@ def test_fewer_colours_are_sent_where_the_terminal_has_fewer() -> None:
     sent.forget(Size(WIDTH, HEIGHT))
     text = sent.parts([(0, 0, [strip("x", Style(color="#00afff"))])], ColorSystem.EIGHT_BIT)
     assert "38;5;39" in text and "38;2" not in text
+
+
+def test_a_screen_stands_again_as_it_was_left() -> None:
+    screens, words = Screens(), ["Bench", "日本 maml", "─────┤ 95.1"]
+    screens.whole(blank())
+    for y, style in enumerate(STYLES[: HEIGHT - 1]):
+        screens.part(y, 3 * y, [strip(words[y % len(words)], style)])
+    left = screens.sent.rows
+    screens.sent.forget(Size(WIDTH, HEIGHT))
+    screens.sent.parts(((y, 0, row) for y, row in enumerate(blank())), ColorSystem.TRUECOLOR)
+    screens.little.reset()
+    pyte.Stream(screens.little).feed("\x1b[2;2Hanother screen" + screens.sent.all_of(left))
+    screens.check()
+    assert screens.part(2, 6, [strip(words[2], STYLES[2])]) == 0
+    assert screens.part(2, 6, [strip("Runs", STYLES[4])]) > 0
+    screens.check()

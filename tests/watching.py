@@ -317,8 +317,9 @@ def key_times(own: Path) -> None:
         keys(terminal, "four runs, tab", tabs)
         focus_loss(terminal)
         keys(terminal, "four runs, zoom, pan, log", chart_keys(terminal, 60))
-        screens = [("runs", b"2", top), ("bench", b"1", top)] * 10
-        keys(terminal, "four runs, another screen", screens)
+        screens = [(str(place), b"%d" % place, top) for place in (2, 3, 4, 1)]
+        keys(terminal, "four runs, a screen never shown before", screens[:3])
+        keys(terminal, "four runs, another screen", screens[3:] + screens * 10)
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ here, and of a frame only other cells are sent, with those colours only that are
 
 from collections.abc import Iterable, Iterator
 from typing import Generic
+from weakref import WeakKeyDictionary
 
 from rich.cells import cell_len
 from rich.color import ColorSystem
@@ -17,6 +18,7 @@ from textual.app import App, ReturnType
 from textual.geometry import Size
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.widget import AwaitMount
 
 CHEAP_TO_REPEAT = 3
 """Up to so many unchanged cells between changed ones are sent again: moving the cursor costs as much."""
@@ -61,22 +63,31 @@ class Sent:
     """What the terminal shows, and what has to be sent for it to show something else."""
 
     def __init__(self) -> None:
-        self._rows: list[Row] = []
+        self.rows: list[Row] = []
         self._pens: dict[Style, Pen] = {}
         self._system = ColorSystem.TRUECOLOR
 
     def forget(self, size: Size) -> None:
         """The terminal has that size now and may show anything."""
-        self._rows = [Row(size.width) for _ in range(size.height)]
+        self.rows = [Row(size.width) for _ in range(size.height)]
+
+    def all_of(self, rows: list[Row]) -> str:
+        """Everything of rows that were shown before; from here on the terminal shows them."""
+        self.rows = rows
+        pieces, pen = [], PLAIN
+        for y, row in enumerate(rows):
+            text, pen = _written(row, 0, len(row.characters), pen)
+            pieces.append(_moved((-1, -1), (y, 0)) + text)
+        return "".join(pieces) + ("\x1b[0m" if pen != PLAIN else "")
 
     def parts(self, parts: Iterable[tuple[int, int, Iterable[Strip]]], system: ColorSystem) -> str:
         """What changed of parts (row, column, strips) of the screen."""
         self._take(system)
         pieces, pen, place = [], PLAIN, (-1, -1)
         for y, x, strips in parts:
-            if not 0 <= y < len(self._rows):
+            if not 0 <= y < len(self.rows):
                 continue
-            row = self._rows[y]
+            row = self.rows[y]
             room = len(row.characters) - x
             if room <= 0:
                 continue  # the terminal has become narrower since this was drawn
@@ -130,6 +141,26 @@ class Sparing(App[ReturnType], Generic[ReturnType]):
         super().__init__(ansi_color=ansi_color)
         self._sent = Sent()
         self._shown: tuple[Screen, Size] | None = None
+        self._left: WeakKeyDictionary[Screen, tuple[Size, str, list[Row]]] = WeakKeyDictionary()
+        """What the terminal showed of other screens when they were left, and in which theme."""
+
+    def switch_mode(self, mode: str) -> AwaitMount:
+        """Shows the other screen as it was left, at once; what has changed in it since follows."""
+        if mode in self._screen_stacks and mode != self.current_mode:
+            self._recall(self._screen_stacks[mode][-1])
+        return super().switch_mode(mode)
+
+    def _recall(self, screen: Screen) -> None:
+        """Sends what the terminal showed of a screen when it was left, unless that looks otherwise now."""
+        size, theme, rows = self._left.get(screen, (None, "", []))
+        if (size, theme) == (self.size, self.theme):
+            self._stand_before(screen)
+            super()._display(self.screen, LeftUpdate(self._sent, rows))
+
+    def _stand_before(self, screen: Screen) -> None:
+        if self._shown is not None and self._shown[1] == self.size:
+            self._left[self._shown[0]] = self.size, self.theme, self._sent.rows
+        self._shown = screen, self.size
 
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
         if isinstance(renderable, ChopsUpdate | LayoutUpdate):
@@ -137,12 +168,13 @@ class Sparing(App[ReturnType], Generic[ReturnType]):
                 self.app_resume_signal.subscribe(self, self._forget, immediate=True)
             if (screen, self.size) != self._shown:
                 # A resized terminal shows something else; another screen heals what others wrote over this.
-                self._shown = screen, self.size
+                self._stand_before(screen)
                 self._sent.forget(self.size)
             renderable = SparingUpdate(renderable, self._sent)
         super()._display(screen, renderable)
 
     def _forget(self, _: object) -> None:
+        self._left.clear()
         self._sent.forget(self.size)
 
 
@@ -159,6 +191,20 @@ class SparingUpdate(CompositorUpdate):
         """The bytes for the terminal, as text."""
         system = console._color_system or ColorSystem.TRUECOLOR
         return self.sent.parts(_parts(self.update), system)
+
+
+class LeftUpdate(CompositorUpdate):
+    """A screen as it was left."""
+
+    def __init__(self, sent: Sent, rows: list[Row]) -> None:
+        self.sent, self.rows = sent, rows
+
+    def __rich__(self) -> RenderableType:
+        return ""
+
+    def render_segments(self, console: Console) -> str:
+        """The bytes for the terminal, as text."""
+        return self.sent.all_of(self.rows)
 
 
 def _parts(update: ChopsUpdate | LayoutUpdate) -> Iterator[tuple[int, int, Iterable[Strip]]]:
