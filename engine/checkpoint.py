@@ -8,7 +8,7 @@ import torch
 
 from engine.errors import RequestError
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever other things stand in a checkpoint; then `NUMERICS_VERSION` rises too."""
 
 

@@ -16,6 +16,8 @@ from engine.adaptation.solved import solved_parameters
 from engine.adaptation.updates import carried_moments
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
+from engine.models.conv4 import Conv4
+from engine.paths import FUSED, chosen_path
 from engine.portions import portion_size
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation, Spec
@@ -35,6 +37,7 @@ class Learner:
     ) -> None:
         self.spec, self.tasks, self.device, self.dtype = spec, tasks, device, dtype
         self.body = build_body(spec.model, tasks.input_shape, spec.seed)
+        self.take(chosen_path(spec, self.body, device, dtype))
         self.norm_sets = norm_sets(spec.adaptation)
         generator = torch.Generator().manual_seed(spec.seed)
         body = self.body.initial_parameters(generator)
@@ -46,6 +49,13 @@ class Learner:
         self.kept = self._placed(kept)
         self.others: list[Learner] = []
         """In testing, the other members of an ensemble."""
+
+    def take(self, path: str) -> None:
+        """Lets the body's passes be computed by the fused core or the generic one: `path` as `chosen_path`
+        has it."""
+        self.path = path
+        if isinstance(self.body, Conv4):
+            self.body.kernels = path == FUSED
 
     def _placed(self, parameters: Parameters) -> Parameters:
         return {n: p.to(self.device, self.dtype) for n, p in parameters.items()}
@@ -72,9 +82,7 @@ class Learner:
         names = head_names(spec.model)
         return stored_heads(tasks, outputs, size, adaptation.new_head, names, ("train", spec.seed))
 
-    def _rule_parameters(
-        self, body: Parameters, head: Parameters, generator: torch.Generator
-    ) -> Parameters:
+    def _rule_parameters(self, body: Parameters, head: Parameters, generator: torch.Generator) -> Parameters:
         """What the rule meta-learns besides body and head."""
         adaptation = self.spec.adaptation
         own: Parameters = {}

@@ -13,6 +13,7 @@ from engine.data import data_folder
 from engine.devices import threads
 from engine.errors import RequestError
 from engine.learner import Learner
+from engine.paths import FUSED
 from engine.presets import Spec
 from engine.runs import (
     EventWriter,
@@ -70,7 +71,7 @@ class Journal:
         """Writes a checkpoint, says so, and lets go of those that need not be kept."""
         self.events.sync()
         # No times in here: the same training gives the same bytes, and so the same digest.
-        state = trainer.state() | {"threads": torch.get_num_threads()}
+        state = trainer.state() | {"threads": torch.get_num_threads(), "path": trainer.learner.path}
         path = write_checkpoint(self.run, trainer.iteration, pack(state))
         if trainer.best is not None:
             self.best_files[trainer.iteration] = path.name
@@ -142,14 +143,16 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
     resumes = journal.events.seq > 0
     journal.phase("loading data")
     tasks = build_tasks(spec, data_folder(), device)
+    # The kernels are compiled here, once on each machine.
     journal.phase("building")
     trainer = Trainer(Learner(spec, tasks, device))
     if journal.saved is not None:
         saved = unpack(read_verified(journal.saved.path), device, journal.saved.path.name)
         trainer.load(saved)
         journal.seconds = _seconds_until(journal.run, journal.saved.path.name)
-        # The number of threads decides the order of sums, and so the last bits.
+        # The number of threads decides the order of sums, and so the last bits; so does the path.
         torch.set_num_threads(saved["threads"])
+        _keep_path(trainer.learner, saved["path"], journal)
         journal.best_files = _files_of(journal, trainer)
     if resumes:
         journal.events.append("resumed", step=trainer.iteration)
@@ -157,7 +160,19 @@ def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
             if damaged.step > trainer.iteration:
                 journal.events.append("note", text=f"checkpoint {damaged.path.name} is damaged, passed over")
     journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
+    journal.status.update(path=trainer.learner.path)
     return trainer
+
+
+def _keep_path(learner: Learner, before: str, journal: Journal) -> None:
+    """Goes on by the path that the training was begun on, where that can be had here."""
+    if before == learner.path or before != FUSED != learner.path:
+        return
+    if learner.path == FUSED:
+        learner.take(before)
+    else:
+        text = f"begun on the fused path, goes on on the {learner.path}; the last digits will differ"
+        journal.events.append("note", text=text)
 
 
 def _seconds_until(run: Run, file: str) -> float:

@@ -14,6 +14,7 @@ from engine.adaptation.rule import Rule, Setting, State
 from engine.adaptation.support_batches import support_batch
 from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
 from engine.models import Parameters
+from engine.paths import generic_body
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
@@ -54,6 +55,8 @@ class GradientRule(Rule):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         adaptation = self.adaptation
+        if adaptation.linearised:
+            self.body = generic_body(self.body)
         self.steps = adaptation.steps
         self.trains = setting.part == "train"
         self.model, self.scale = setting.model, head_scale(setting.model)

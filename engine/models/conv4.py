@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
+from engine.fused.body import Net
 from engine.models.blocks import BatchStatistics, convolve, norm_of, normalise_maps
 from engine.models.body import Parameters
 
@@ -23,6 +24,9 @@ class Conv4:
         self.filters, self.pooling, self.features, self.norm = filters, pooling, features, norm
         first = -(-height // 2) * -(-width // 2) if pooling == "stride" else height * width
         self.widest_layer = filters * first
+        self.net = Net(BLOCKS, pooling == "stride", features == "mean")
+        self.kernels = False
+        """Whether the fused core does what it can of this body's passes."""
         for _ in range(BLOCKS):
             height, width = (
                 ((height + 1) // 2, (width + 1) // 2) if pooling == "stride" else (height // 2, width // 2)
@@ -51,6 +55,8 @@ class Conv4:
         Filters of each task's own run as one grouped convolution. Where all tasks share them and examples
         need no normalising together, tasks are simply more examples.
         """
+        if self.kernels and self._fits_kernels(parameters, x, statistics):
+            return self._by_kernels(parameters, x, statistics)
         tasks, examples = x.shape[:2]
         shared = all(p.dim() in (1, 4) for n, p in parameters.items() if n.startswith(("conv", "norm")))
         if shared and tasks > 1:
@@ -60,6 +66,25 @@ class Conv4:
         maps = self._blocks(parameters, x.transpose(0, 1).flatten(1, 2), tasks, statistics)
         maps = maps.reshape(examples, tasks, self.filters, *maps.shape[2:]).transpose(0, 1)
         return self._features(maps.flatten(0, 1)).reshape(tasks, examples, -1)
+
+    def _fits_kernels(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> bool:
+        """Whether the kernels can do this pass."""
+        return not x.requires_grad and statistics.reference is None and "norm1.mean" not in parameters
+
+    def _by_kernels(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> Tensor:
+        """The same by the fused core; examples that are normalised apart are tasks of their own."""
+        from engine.fused.features import features
+
+        tasks, groups = x.shape[0], statistics.groups
+        if groups > 1:
+            x = x.unflatten(1, (groups, -1)).flatten(0, 1)
+            parameters = {
+                n: p.repeat_interleave(groups, 0) if p.shape[0] == tasks and p.dim() in (2, 5) else p
+                for n, p in parameters.items()
+                if n.startswith(("conv", "norm"))
+            }
+        found = features(self.net, parameters, x, statistics.observed)
+        return found.unflatten(0, (tasks, groups)).flatten(1, 2) if groups > 1 else found
 
     def _blocks(
         self, parameters: Parameters, maps: Tensor, tasks: int, statistics: BatchStatistics

@@ -1,0 +1,49 @@
+"""Which path computes a body's passes: the fused core, or the generic one, which can do everything."""
+
+import os
+from copy import copy
+
+import torch
+
+from engine.fused.library import NoKernelsError
+from engine.models import Body
+from engine.models.conv4 import Conv4
+from engine.presets.schema import Spec
+
+FUSED = "fused"
+"""What a training's path is called; any other begins with the word below and says why."""
+GENERIC = "generic"
+
+
+def chosen_path(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) -> str:
+    """`fused`, or `generic: ` with the reason. Compiles the kernels, if they never were and would serve."""
+    reason = _reason(spec, body, device, dtype)
+    return FUSED if reason is None else f"{GENERIC}: {reason}"
+
+
+def generic_body(body: Body) -> Body:
+    """The same body on the generic path: what is differentiated forwards has no kernels."""
+    if not isinstance(body, Conv4):
+        return body
+    found = copy(body)
+    found.kernels = False
+    return found
+
+
+def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) -> str | None:
+    if not isinstance(body, Conv4):
+        return f"there are no kernels for the body {spec.model.name}"
+    if body.norm != "batch":
+        return "there are no kernels for conv4 without batch normalisation"
+    if device.type != "cpu":
+        return f"the kernels are for the CPU, not for {device.type}"
+    if os.environ.get("KSHOT_KERNELS", "1") == "0":
+        return "KSHOT_KERNELS is 0"
+    try:
+        from engine.fused.maps import lanes
+
+        if body.filters % lanes(dtype):
+            return f"the kernels take filters by {lanes(dtype)}, and there are {body.filters}"
+    except NoKernelsError as reason:
+        return str(reason)
+    return None

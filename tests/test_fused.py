@@ -1,0 +1,260 @@
+"""The fused core gives the generic path's numbers, switch by switch, and the kernels those of PyTorch."""
+
+import gc
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from engine.fused.library import why_not
+from engine.learner import Learner
+from engine.models.blocks import BatchStatistics
+from engine.models.conv4 import Conv4
+from engine.paths import FUSED, GENERIC, chosen_path
+from engine.presets import Spec, resolve, test_adaptation
+from engine.tasks import build_tasks
+from engine.training import Trainer
+
+pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
+
+CPU, NO_DATA = torch.device("cpu"), Path("/nowhere")
+SMALL = (
+    "model.filters=16",
+    "outer.optimizer=sgd",
+    "outer.learning_rate=0.1",
+    "training.tasks_per_batch=3",
+    "training.queries=2",
+    "training.iterations=4",
+)
+LEARNERS = (
+    "maml",
+    "fomaml",
+    "reptile",
+    "anil",
+    "boil",
+    "meta-sgd",
+    "maml++",
+    "maml-bn",
+    "maml-bnrs",
+    "maml-bnwb",
+    "maml-lslr",
+    "maml-msl",
+    "maml-da",
+    "maml-negative-rate",
+    "multitask-union",
+    "r2d2",
+    "metaoptnet",
+    "protonet",
+    "matching",
+    "siamese",
+    "pretrain",
+    "pretrain-cosine",
+)
+SWITCHES = (
+    ("adaptation.update=momentum", "adaptation.steps=2"),
+    ("adaptation.update=adam", "adaptation.parameters=head", "adaptation.learning_rate=0.01"),
+    ("adaptation.batch=3", "adaptation.steps=3"),
+    ("adaptation.constant_memory=true", "adaptation.steps=3"),
+    ("adaptation.head=means",),
+    ("adaptation.parameters=[conv2*, norm3.shift, head*]", "adaptation.steps=2"),
+    ("adaptation.loss_reduction=sum", "adaptation.learning_rate=0.05"),
+    ("training.tasks_at_once=2",),
+)
+
+
+def closeness(found: Tensor, wanted: Tensor) -> float:
+    """The largest difference, relative to the largest value; what is below a millionth counts as that."""
+    return float((found - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6))
+
+
+def trained(spec: Spec, path: str) -> Learner:
+    """A learner after the spec's few iterations in float64 by one of the paths."""
+    tasks = build_tasks(spec, NO_DATA, CPU, torch.float64)
+    learner = Learner(spec, tasks, CPU, torch.float64)
+    assert learner.path == FUSED
+    learner.take(path)
+    trainer = Trainer(learner)
+    for _ in range(trainer.iterations):
+        trainer.step()
+    return learner
+
+
+def spec_of(algorithm: str, *changes: str) -> Spec:
+    """Of a few iterations with a small net on drawn characters."""
+    return resolve("glyphs-5way-1shot", algorithm, overrides=[*SMALL, *changes]).spec
+
+
+def same_training(spec: Spec) -> None:
+    """Both paths train to the same parameters and keep the same."""
+    fused, generic = (trained(spec, path) for path in (FUSED, GENERIC))
+    for name, wanted in (generic.meta_parameters | generic.kept).items():
+        found = (fused.meta_parameters | fused.kept)[name]
+        assert closeness(found, wanted) < 1e-9, name
+
+
+@pytest.mark.parametrize("algorithm", LEARNERS)
+def test_every_algorithm_trains_to_the_same_parameters(algorithm: str) -> None:
+    changes = [] if algorithm in ("pretrain", "pretrain-cosine") else ["model.pooling=max"]
+    same_training(spec_of(algorithm, *changes))
+
+
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+@pytest.mark.parametrize("changes", SWITCHES, ids=lambda changes: changes[0])
+def test_every_switch_trains_to_the_same_parameters(pooling: str, changes: tuple[str, ...]) -> None:
+    same_training(spec_of("maml", f"model.pooling={pooling}", *changes))
+
+
+@pytest.mark.parametrize("linearised", [False, True])
+@pytest.mark.parametrize("statistics", ["query", "one", "support", "running"])
+def test_every_protocol_predicts_the_same(statistics: str, linearised: bool) -> None:
+    """Also where the kernels leave a pass to the generic path: another's statistics, or running ones."""
+    spec = spec_of("maml-bn", f"evaluation.statistics={statistics}")
+    tasks = build_tasks(spec, NO_DATA, CPU, torch.float64)
+    learner = Learner(spec, tasks, CPU, torch.float64)
+    task = tasks.episodes("test", torch.arange(2))
+    adaptation, predictions = test_adaptation(spec), []
+    adaptation = adaptation.model_copy(update={"linearised": linearised})
+    for path in (FUSED, GENERIC):
+        learner.take(path)
+        rule = learner.rule(adaptation, "test", statistics)
+        state = rule.start(learner.meta_parameters, task)
+        for number in range(2):
+            state, _ = rule.step(state, learner.meta_parameters, task, number, second_order=False)
+        predictions.append(rule.predict(state, learner.meta_parameters, task, 2).detach())
+    assert closeness(predictions[0], predictions[1]) < 1e-9
+
+
+def second_derivative(body: Conv4, parameters: dict[str, Tensor], x: Tensor) -> list[Tensor]:
+    """Of a loss after one inner step, by the body's parameters."""
+    names = list(parameters)
+
+    def loss(values: dict[str, Tensor]) -> Tensor:
+        features = body(values, x, BatchStatistics())
+        return (features.sin() * torch.arange(features.shape[-1], dtype=x.dtype).cos()).sum()
+
+    gradients = torch.autograd.grad(loss(parameters), list(parameters.values()), create_graph=True)
+    moved = {n: parameters[n] - 0.1 * g for n, g in zip(names, gradients, strict=True)}
+    return list(torch.autograd.grad(loss(moved), list(parameters.values())))
+
+
+@pytest.mark.parametrize("features", ["mean", "flatten"])
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+@pytest.mark.parametrize(("size", "channels", "filters"), [(28, 1, 8), (19, 3, 24), (33, 2, 40)])
+def test_odd_sizes_and_ties(features: str, pooling: str, size: int, channels: int, filters: int) -> None:
+    """Rows that no window covers, vectors that fill no tile, and windows of equal values."""
+    body = Conv4((channels, size, size), filters, pooling, features, "batch")
+    generator = torch.Generator().manual_seed(0)
+    parameters = {
+        n: (p.double() + 0.1 * torch.randn(2, *p.shape, generator=generator, dtype=torch.float64))
+        for n, p in body.initial_parameters(generator).items()
+    }
+    parameters = {n: p.requires_grad_() for n, p in parameters.items()}
+    x = torch.rand(2, 3, channels, size, size, generator=generator, dtype=torch.float64)
+    x[..., : size // 2] = 0
+    found = []
+    for body.kernels in (True, False):
+        found.append(second_derivative(body, parameters, x))
+    for ours, wanted in zip(*found, strict=True):
+        assert closeness(ours, wanted) < 1e-9
+
+
+def test_the_second_derivative_against_finite_differences() -> None:
+    body = Conv4((1, 12, 12), 8, "stride", "flatten", "batch")
+    body.kernels = True
+    generator = torch.Generator().manual_seed(1)
+    parameters = {
+        n: p.double().expand(2, *p.shape).clone() for n, p in body.initial_parameters(generator).items()
+    }
+    x = torch.rand(2, 4, 1, 12, 12, generator=generator, dtype=torch.float64)
+    direction = {
+        n: torch.randn(p.shape, generator=generator, dtype=torch.float64) for n, p in parameters.items()
+    }
+
+    def slopes(along: float) -> dict[str, Tensor]:
+        values = {n: (p + along * direction[n]).requires_grad_() for n, p in parameters.items()}
+        found = body(values, x, BatchStatistics()).square().sum()
+        return dict(zip(values, torch.autograd.grad(found, list(values.values())), strict=True))
+
+    values = {n: p.clone().requires_grad_() for n, p in parameters.items()}
+    found = body(values, x, BatchStatistics()).square().sum()
+    gradients = torch.autograd.grad(found, list(values.values()), create_graph=True)
+    pairs = zip(gradients, direction.values(), strict=True)
+    product = torch.autograd.grad(sum((g * d).sum() for g, d in pairs), list(values.values()))
+    step = 1e-6
+    up, down = slopes(step), slopes(-step)
+    for name, ours in zip(values, product, strict=True):
+        assert closeness(ours, (up[name] - down[name]) / (2 * step)) < 1e-6, name
+
+
+@pytest.mark.parametrize(("stride", "inputs", "outputs"), [(1, 16, 32), (2, 16, 32), (1, 3, 64), (2, 48, 16)])
+def test_convolutions_against_pytorch(stride: int, inputs: int, outputs: int) -> None:
+    from engine.fused.maps import convolve, convolve_back, convolve_filters, transposed
+
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, inputs, 9, 11, generator=generator)
+    weight = torch.randn(2, outputs, inputs, 3, 3, generator=generator)
+    x, weight = x.requires_grad_(), weight.requires_grad_()
+    wanted = torch.stack([functional.conv2d(x[t], weight[t], stride=stride, padding=1) for t in range(2)])
+    slope = torch.randn(wanted.shape, generator=generator)
+    by_x, by_weight = torch.autograd.grad(wanted, [x, weight], slope)
+    maps = functional.pad(x.detach().permute(0, 1, 3, 4, 2), (0, 0, 1, 1, 1, 1)).contiguous()
+    slopes = functional.pad(slope.permute(0, 1, 3, 4, 2), (0, 0, 1, 1, 1, 1)).contiguous()
+    filters = weight.detach().permute(0, 3, 4, 2, 1).contiguous()
+    found = convolve(maps, filters, stride).permute(0, 1, 4, 2, 3)
+    assert closeness(found, wanted.detach()) < 1e-5
+    found = convolve_filters(maps, slopes, stride, shared=False).permute(0, 4, 3, 1, 2)
+    assert closeness(found, by_weight) < 1e-5
+    if inputs % 16 == 0:
+        found = convolve_back(slopes, transposed(filters), (9, 11), stride).permute(0, 1, 4, 2, 3)
+        assert closeness(found, by_x) < 1e-5
+
+
+def test_a_pass_goes_when_its_graph_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that autograd's nodes hold leads back to them: Python cannot free such a circle."""
+    from engine.fused import body as calculus
+
+    passes: list[weakref.ref[calculus.Pass]] = []
+
+    class Watched(calculus.Pass):
+        def __init__(self, *arguments: Any) -> None:
+            super().__init__(*arguments)
+            passes.append(weakref.ref(self))
+
+    monkeypatch.setattr("engine.fused.features.Pass", Watched)
+    body = Conv4((1, 12, 12), 8, "max", "flatten", "batch")
+    body.kernels = True
+    parameters = body.initial_parameters(torch.Generator().manual_seed(0))
+    parameters = {n: p.double().expand(2, *p.shape).clone().requires_grad_() for n, p in parameters.items()}
+    x = torch.rand(2, 4, 1, 12, 12, dtype=torch.float64)
+    gc.collect()
+    gc.disable()
+    second_derivative(body, parameters, x)
+    gc.enable()
+    assert len(passes) == 2 and not any(passed() for passed in passes)
+
+
+def test_threads_change_no_bit() -> None:
+    spec = spec_of("maml", "model.pooling=max", "training.iterations=2")
+    threads, found = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        learner = Learner(spec, build_tasks(spec, NO_DATA, CPU), CPU)
+        x = learner.tasks.episodes("train", torch.arange(3)).support_x
+        found.append(learner.body(learner.meta_parameters, x, BatchStatistics()).detach())
+    torch.set_num_threads(threads)
+    assert torch.equal(*found)
+
+
+def test_what_the_kernels_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def path(spec: Spec, dtype: torch.dtype = torch.float32) -> str:
+        body = Conv4((1, 28, 28), spec.model.filters, "max", "mean", spec.model.norm)
+        return chosen_path(spec, body, CPU, dtype)
+
+    assert path(spec_of("maml")) == FUSED
+    assert "filters by" in path(spec_of("maml", "model.filters=9"))
+    monkeypatch.setenv("KSHOT_KERNELS", "0")
+    assert path(spec_of("maml")) == "generic: KSHOT_KERNELS is 0"
