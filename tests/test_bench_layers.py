@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 
 from engine.runs.columns import History
 from tui.bench.layers import has_layers, layer_curves, move_rows, newest_rates, rate_rows
-from tui.bench.live import Panel
+from tui.bench.panel import Panel
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
 

@@ -21,7 +21,7 @@ from tui.app import Workbench
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList
 from tui.bench.field_list import FieldList
-from tui.bench.live import Panel
+from tui.bench.panel import Panel
 from tui.bench.progress_lines import verdict_lines
 from tui.bench.run_facts import run_facts
 from tui.bench.selection import Selection

@@ -15,7 +15,8 @@ from engine.runs import Summary, summarise
 from engine.runs.columns import History
 from tui.bench.curves import validation_curves
 from tui.bench.inner import FAN, fan_rows
-from tui.bench.live import Curves, Panel
+from tui.bench.live import Curves
+from tui.bench.panel import Panel
 from tui.bench.run_facts import run_facts
 from tui.marks import mark_of
 from tui.snapshot import Snapshot

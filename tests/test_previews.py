@@ -17,7 +17,7 @@ from engine.errors import RequestError
 from tui.bench.catalog import TaskEntry
 from tui.bench.choose import Choose
 from tui.bench.choosing import TaskList
-from tui.bench.live import Panel
+from tui.bench.panel import Panel
 from tui.bench.previews import preview_of
 from tui.snapshot import Snapshot
 from tui.widgets.images import Pictures

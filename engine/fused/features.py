@@ -1,8 +1,8 @@
 """The body's features as a function that autograd can differentiate twice, by the calculus of `body`.
 
 What an inner step differentiates is a slope, whose own way back asks for the change of features and slopes
-along a direction. Autograd reaches the pass that gave the features last, with the change of their slope: there
-both parts of the Hessian's product are found in one walk back through the net.
+along a direction. Autograd reaches the pass that gave the features last, with the change of their slope:
+there both parts of the Hessian's product are found in one walk back through the net.
 """
 
 from collections.abc import Mapping

@@ -19,7 +19,7 @@ from tui.bench.opening import in_time
 from tui.bench.selection import FIRST_ALGORITHMS, FIRST_TASK, Selection
 
 if TYPE_CHECKING:
-    from tui.bench.live import Preview
+    from tui.bench.panel import Preview
 
 WIDTH_BEFORE_LAYOUT = 26
 TOGETHER_SECONDS = 0.5

@@ -8,13 +8,13 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.widgets import Static
 
 from engine.runs import Summary
 from engine.runs.columns import History
 from tui.bench.curves import loss_curves, validation_curves
 from tui.bench.inner import fan, meta_gain, norm_bars
 from tui.bench.layers import has_layers, layer_curves, move_rows, rate_rows
+from tui.bench.panel import Panel, Preview
 from tui.bench.progress_lines import session_lines
 from tui.bench.run_facts import run_facts
 from tui.bench.shown import row_marks, row_names
@@ -22,7 +22,7 @@ from tui.bench.waves import fit_curves
 from tui.charts.series import Series
 from tui.keys import Key, place
 from tui.marks import mark_of
-from tui.output import cells, plain
+from tui.output import plain
 from tui.screens.base import PlaceScreen
 from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
@@ -33,42 +33,6 @@ TEXT_SECONDS = 0.9
 """Numbers that change faster than this cannot be read."""
 PICTURE_SECONDS = 0.4
 """Within this the next picture comes, if there is one."""
-
-
-class Panel(Static):
-    """A titled text that is sent to the terminal only when it changed."""
-
-    def __init__(self, title: str, id: str) -> None:
-        super().__init__("", id=id, markup=False, classes="panel")
-        self.border_title = title
-        self.display = False
-        self.shown: Text | None = None
-
-    def put(self, text: Text | None) -> None:
-        """Shows the text; nothing at all for None."""
-        if text == self.shown:
-            return
-        before, self.shown = self.shown, text
-        self.display = text is not None
-        if text is not None:
-            width = self.content_size.width
-            # Laying out the screen anew costs more than all of a frame's drawing.
-            alike = before is not None and _fill(before, width) == _fill(text, width)
-            self.update(text, layout=not alike)
-
-
-def _fill(text: Text, width: int) -> list[str | None]:
-    """What tells a text's height at that width: its lines, those that fit whatever they say."""
-    return [None if cells(line) <= width else line for line in text.plain.split("\n")]
-
-
-class Preview:
-    """What the lower chart shows of a task before anything runs: waves, or a text and images."""
-
-    def __init__(
-        self, title: str, curves: Sequence[Series] = (), text: str = "", groups: Sequence[Group] = ()
-    ) -> None:
-        self.title, self.curves, self.text, self.groups = title, tuple(curves), text, tuple(groups)
 
 
 def _is_partial(history: History | None) -> TypeGuard[History]:

@@ -7,7 +7,7 @@ from rich.style import Style
 
 from engine.errors import RequestError
 from tui.bench.catalog import TaskEntry
-from tui.bench.live import Preview
+from tui.bench.panel import Preview
 from tui.bench.waves import family
 from tui.output import plain
 from tui.widgets.images import Group, Picture

@@ -23,7 +23,7 @@ from tui.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from engine.runs import Run, Summary
-    from tui.bench.live import Preview
+    from tui.bench.panel import Preview
 
 STARTING = "starting: reading the presets, checking the data, making the runs"
 INNER = 2

@@ -14,9 +14,9 @@ from textual.widgets import Input, Static
 from engine.runs import Run, Summary
 from engine.runs.processes import RESUMABLE
 from tui.keys import place
-from tui.output import plain
 from tui.runs import requests
 from tui.runs.families import nested
+from tui.runs.heading import heading, why_empty
 from tui.runs.keys import KEYS, can_stop, is_possible
 from tui.runs.panel import RunPanel
 from tui.runs.rows import NESTED, ORDERS, filtered, ordered
@@ -109,29 +109,15 @@ class RunsScreen(PlaceScreen):
             self.table.go_to(places[0])
 
     def _draw_heading(self, snapshot: Snapshot, shown: int) -> None:
-        total = len(snapshot.runs)
-        counted = (
-            f"{shown:,} of {total:,} runs" if self.words else f"{total:,} run{'s' if total != 1 else ''}"
-        )
-        parts = [counted, f"order: {self.order}"]
-        parts += [f"filter: {self.words}"] if self.words else []
-        parts += [f"{len(self.chosen)} marked"] if self.chosen else []
-        parts += [snapshot.error] if snapshot.error else []
-        self.query_one("#heading", Static).update(Text(plain("   ".join(parts))))
+        text = heading(snapshot, shown, self.order, self.words, len(self.chosen))
+        self.query_one("#heading", Static).update(Text(text))
 
     def _draw_panel(self) -> None:
         snapshot, run = self.workbench.snapshot, self.current
         if run is None:
-            self.panel.say(self._nothing(snapshot))
+            self.panel.say(why_empty(snapshot, self.words, self.workbench.runs_dir))
         else:
             self.panel.show(run, snapshot)
-
-    def _nothing(self, snapshot: Snapshot) -> str:
-        if not snapshot.taken:
-            return "looking at the runs folder"
-        if snapshot.runs:
-            return f"no run has the words {self.words}; esc drops the filter"
-        return f"no runs in {plain(str(self.workbench.runs_dir))} yet; 1 chooses what to train"
 
     # What is possible
 
