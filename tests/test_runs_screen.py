@@ -412,7 +412,7 @@ def test_a_hostile_folder_is_shown_as_it_is(tmp_path: Path) -> None:
             await pilot.press("down")
         screen = shown(app)
         assert "[red]x[/red]" in screen and "\x1b" not in screen
-        select(app, "[red]x[/red] [2J")
+        select(app, "[red]x[/red][2J")
         await until(pilot, lambda: "failed at 0 of 40: [bold]no[/]" in " ".join(shown(app).split()))
 
     in_app(tmp_path, act, (80, 24))
