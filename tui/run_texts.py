@@ -10,7 +10,7 @@ from typing import Any
 from engine.runs import Run, Status, Summary, asked, read_evaluations, read_events
 from engine.runs.files import read_small
 from tui.numbers import age, count, duration, interval, size, speed
-from tui.output import cells, columns, emit, left_out, say, shown_width
+from tui.output import cells, columns, emit, left_out, plain, say, shown_width
 from tui.views import RunView, named_value, value_text
 
 EVENTS_END = 1 << 20
@@ -69,6 +69,11 @@ def resume_hint(run_id: str) -> str:
     return f"kshot runs resume {run_id} goes on"
 
 
+def path_text(path: object) -> str:
+    """Which path computes the steps: fused, or generic and why; empty for a run that does not say."""
+    return plain(path) if isinstance(path, str) else ""
+
+
 def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bool) -> str:
     """One run: status, results, spec."""
     from tui.tables import takes_steps
@@ -87,6 +92,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         ),
         ("step", f"{count(status.step)} of {count(status.steps)}"),
         ("device", status.device),
+        ("path", path_text(status.more.get("path"))),
         ("process", f"{status.pid} on {status.host}" if status.pid else ""),
         ("error", status.error or ""),
         ("folder", str(summary.run.path)),
