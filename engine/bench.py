@@ -1,7 +1,8 @@
-"""Seconds per meta-iteration on this machine: the generic path against the plain loop over tasks.
+"""Seconds per meta-iteration on this machine: the generic path and the fused one against the plain loop over
+tasks.
 
 The plain loop is what a paper's own code does: one task after the other, PyTorch's own layers, one autograd
-graph through the inner loop. Both compute the same meta-gradient; the bench checks that before it times them.
+graph through the inner loop. All compute the same meta-gradient; the bench checks that before it times them.
 """
 
 import ctypes
@@ -23,10 +24,11 @@ from engine.devices import device_name, threads
 from engine.errors import RequestError
 from engine.learner import Learner
 from engine.models import Parameters
+from engine.paths import FUSED, GENERIC
 from engine.portions import mean_gradient, walks
 from engine.presets.schema import Spec
 from engine.tasks import build_tasks
-from engine.tasks.episodes import Episodes
+from engine.tasks.episodes import Episodes, TaskDistribution
 from engine.train_job import torch_device
 
 
@@ -116,7 +118,61 @@ def plain_loop(spec: Spec, meta_parameters: Parameters, episodes: Episodes) -> P
     return total
 
 
-def _seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
+class Bench(NamedTuple):
+    """A workload made ready: each way to one meta-iteration by its name, the plain loop first."""
+
+    spec: Spec
+    tasks: TaskDistribution
+    learner: Learner
+    ways: dict[str, Callable[[], Parameters]]
+    not_fused: str | None
+    """Why there is no fused way; None where there is."""
+
+
+def prepare(workload: Workload, device: torch.device) -> Bench:
+    """The workload's ways, which have been checked against each other. Sets PyTorch's number of threads.
+
+    Raises:
+        RuntimeError: a way disagrees with the plain loop; then no timing means anything.
+    """
+    spec = _spec(workload)
+    torch.set_num_threads(threads(spec))
+    tasks = build_tasks(spec, data_folder(), device)
+    learner = Learner(spec, tasks, device)
+    index = torch.arange(workload.tasks)
+    rule, parameters = learner.training_rule(), learner.meta_parameters
+    path = learner.path
+
+    def loop() -> Parameters:
+        return plain_loop(spec, parameters, tasks.episodes("train", index))
+
+    def engine_way(path: str) -> Parameters:
+        learner.take(path)
+        batch, at_once = tasks.episodes("train", index), learner.tasks_at_once
+        walk = partial(meta_gradient, rule, parameters, second_order=True, constant_memory=False)
+        return mean_gradient(walks(walk, batch, at_once))
+
+    ways: dict[str, Callable[[], Parameters]] = {"loop": loop, GENERIC: partial(engine_way, GENERIC)}
+    if path == FUSED:
+        ways[FUSED] = partial(engine_way, FUSED)
+    _check(workload, ways)
+    return Bench(spec, tasks, learner, ways, None if path == FUSED else path.removeprefix(f"{GENERIC}: "))
+
+
+def _check(workload: Workload, ways: dict[str, Callable[[], Parameters]]) -> None:
+    theirs = ways["loop"]()
+    for path, work in ways.items():
+        if path == "loop":
+            continue
+        ours = work()
+        for name, gradient in theirs.items():
+            if (gradient - ours[name]).norm() > 0.02 * gradient.norm() + 1e-5:
+                raise RuntimeError(
+                    f"{workload.name}: the {path} path and the plain loop disagree on {name}"
+                )
+
+
+def median_seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
     """The median time of a call, over at least three calls and `least` seconds."""
     work()
     times: list[float] = []
@@ -130,38 +186,23 @@ def _seconds(work: Callable[[], object], device: torch.device, least: float) -> 
 
 
 def measure(workload: Workload, device: torch.device, least: float) -> list[dict[str, object]]:
-    """Rows for the loop and for the generic path, timed in turns.
+    """Rows for the loop and for the engine's paths, timed in turns; where there is no fused path, a note that
+    says why.
 
     Raises:
-        RuntimeError: the two disagree; then no timing means anything.
+        RuntimeError: a path computes something else than the loop.
     """
-    spec = _spec(workload)
-    torch.set_num_threads(threads(spec))
-    tasks = build_tasks(spec, data_folder(), device)
-    learner = Learner(spec, tasks, device)
-    index = torch.arange(workload.tasks)
-    rule, parameters = learner.training_rule(), learner.meta_parameters
-    episodes = tasks.episodes("train", index)
-
-    def generic() -> Parameters:
-        batch, at_once = tasks.episodes("train", index), learner.tasks_at_once
-        walk = partial(meta_gradient, rule, parameters, second_order=True, constant_memory=False)
-        return mean_gradient(walks(walk, batch, at_once))
-
-    def loop() -> Parameters:
-        return plain_loop(spec, parameters, tasks.episodes("train", index))
-
-    theirs, ours = plain_loop(spec, parameters, episodes), generic()
-    for name, gradient in theirs.items():
-        if (gradient - ours[name]).norm() > 0.02 * gradient.norm() + 1e-5:
-            raise RuntimeError(f"{workload.name}: the generic path and the plain loop disagree on {name}")
-    peaks = [peak_bytes(work, device) for work in (loop, generic)]
-    turns = [(_seconds(loop, device, least / 2), _seconds(generic, device, least / 2)) for _ in range(2)]
-    loop_seconds, generic_seconds = (min(column) for column in zip(*turns, strict=True))
-    return [
-        _row(workload, "loop", loop_seconds, loop_seconds, peaks[0]),
-        _row(workload, "generic", generic_seconds, loop_seconds, peaks[1]),
+    bench = prepare(workload, device)
+    peaks = [peak_bytes(work, device) for work in bench.ways.values()]
+    turns = [[median_seconds(work, device, least / 2) for work in bench.ways.values()] for _ in range(2)]
+    seconds = [min(column) for column in zip(*turns, strict=True)]
+    rows = [
+        _row(workload, path, own, seconds[0], peak)
+        for path, own, peak in zip(bench.ways, seconds, peaks, strict=True)
     ]
+    if bench.not_fused is not None:
+        rows.append({"note": f"{workload.name}: no row for the fused path: {bench.not_fused}"})
+    return rows
 
 
 def peak_bytes(work: Callable[[], object], device: torch.device) -> int | None:

@@ -1,6 +1,7 @@
-"""The bench: loop and generic path compute the same, and its rows have the fields that others read."""
+"""The bench: loop and paths compute the same, and its rows have the fields that others read."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -8,23 +9,59 @@ import torch
 import engine.portions
 from engine import bench
 from engine.errors import RequestError
+from engine.fused.library import why_not
+from engine.models.conv4 import Conv4
 
 
-def test_rows_of_a_workload(capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_of_a_workload(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KSHOT_KERNELS", "0")
     assert bench.main(["--workload", "sine", "--seconds", "0.1", "--device", "cpu"]) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    *rows, note = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["path"] for row in rows] == ["loop", "generic"]
     assert {row["workload"] for row in rows} == {"sine-10shot-1step"}
     assert rows[0]["ratio_to_loop"] == 1
     ratio = rows[0]["seconds_per_iteration"] / rows[1]["seconds_per_iteration"]
     assert rows[1]["ratio_to_loop"] == pytest.approx(ratio)
+    assert list(note) == ["note"] and "no row for the fused path: " in note["note"]
 
 
 def test_loop_and_path_agree_on_images_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     small = bench.Workload("small", 3, 2, 2, 5, filters=4, pooling="max")
     monkeypatch.setattr(engine.portions, "WIDEST_LAYER", 2 * 4 * 28 * 28 * 3 * (2 + 2))
-    loop, generic = bench.measure(small, torch.device("cpu"), 0.01)
+    monkeypatch.setenv("KSHOT_KERNELS", "0")
+    loop, generic, note = bench.measure(small, torch.device("cpu"), 0.01)
     assert (loop["path"], generic["path"]) == ("loop", "generic")
+    assert note == {"note": "small: no row for the fused path: KSHOT_KERNELS is 0"}
+
+
+@pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
+def test_the_fused_path_has_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls, by_kernels = [], Conv4._by_kernels
+    monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: calls.append(1) or by_kernels(*given))
+    used: list[bool] = []
+
+    def time_once(work: Callable[[], object], device: torch.device, least: float) -> float:
+        calls.clear()
+        work()
+        used.append(bool(calls))
+        return [0.3, 0.2, 0.1][len(used) % 3 - 1]
+
+    monkeypatch.setattr(bench, "median_seconds", time_once)
+    small = bench.Workload("small", 3, 1, 1, 2, filters=16, pooling="max")
+    rows = bench.measure(small, torch.device("cpu"), 0.01)
+    assert used == [False, False, True] * 2  # no kernel answers for the loop or the generic path
+    assert [row["path"] for row in rows] == ["loop", "generic", "fused"]
+    assert [row["ratio_to_loop"] for row in rows] == pytest.approx([1, 1.5, 3])
+    assert [sorted(row) for row in rows] == [sorted(rows[0])] * 3
+
+
+@pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
+def test_a_fused_path_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = Conv4._by_kernels
+    monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: 1.1 * right(*given))
+    small = bench.Workload("small", 3, 1, 1, 2, filters=16, pooling="max")
+    with pytest.raises(RuntimeError, match="the fused path and the plain loop disagree"):
+        bench.measure(small, torch.device("cpu"), 0.01)
 
 
 def test_a_path_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
