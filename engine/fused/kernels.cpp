@@ -273,15 +273,19 @@ template <class S> void transpose(const S* w, S* v, Int tasks, Int inputs, Int o
 
 constexpr std::uint8_t DEAD = 255;  // what no gradient passes: ReLU's zero
 
-struct Shape {
-    Int tasks, examples, height, width, channels, window;
-    Int pooled_height() const { return height / window; }
-    Int pooled_width() const { return width / window; }
+// `W` is the pooling's window: 2, or 1 without pooling.
+template <int W> struct Shape {
+    static constexpr int cells = W * W;
+    Int tasks, examples, height, width, channels;
+    Int pooled_height() const { return height / W; }
+    Int pooled_width() const { return width / W; }
     Int pixels() const { return examples * height * width; }
+    // How far a window's cell of that number is from its first.
+    Int within(int number) const { return (number / W * width + number % W) * channels; }
 };
 
 // Units are a task's vector of channels: each cell of a map is one load.
-template <class S, class Work> void each_column(const Shape& shape, Work work) {
+template <class S, int W, class Work> void each_column(const Shape<W>& shape, Work work) {
     constexpr int L = Lanes<S>::count;
     const Int columns = shape.channels / L;
 #pragma omp parallel for schedule(static)
@@ -321,13 +325,13 @@ template <class S> inline void clear_border(S* map, Int examples, Int height, In
 }
 
 // Statistics of each task's channels over all its cells, then scale, shift, ReLU and pooling.
-template <class S>
+template <class S, int W>
 void norm_forward(const S* x, const S* scale, const S* shift, Int norm_task, S* out, std::uint8_t* chosen, S* mean,
-                  S* root, S* variance, S epsilon, const Shape shape) {
+                  S* root, S* variance, S epsilon, const Shape<W> shape) {
     constexpr int L = Lanes<S>::count;
     typedef Vector<S> V;
     const Int C = shape.channels, rows = shape.examples * shape.height, line = shape.width * C;
-    const Int height = shape.pooled_height(), width = shape.pooled_width(), window = shape.window;
+    const Int height = shape.pooled_height(), width = shape.pooled_width();
     const Int out_line = (width + 2) * C, out_example = (height + 2) * out_line;
     each_column<S>(shape, [&](Int task, Int c) {
         const S* from = x + task * rows * line + c;
@@ -359,11 +363,11 @@ void norm_forward(const S* x, const S* scale, const S* shift, Int norm_task, S* 
         for (Int b = 0; b < shape.examples; ++b)
             for (Int i = 0; i < height; ++i)
                 for (Int j = 0; j < width; ++j) {
-                    const S* cell = from + ((b * shape.height + i * window) * shape.width + j * window) * C;
+                    const S* cell = from + ((b * shape.height + i * W) * shape.width + j * W) * C;
                     V best = load(cell) * gain + base;
                     Choice<S> choice{};
-                    for (int k = 1; k < window * window; ++k) {
-                        const V other = load(cell + (k / 2 * shape.width + k % 2) * C) * gain + base;
+                    for (int k = 1; k < W * W; ++k) {
+                        const V other = load(cell + shape.within(k)) * gain + base;
                         const auto better = other > best;
                         best = better ? other : best;
                         choice.numbers = better ? choice.numbers * 0 + k : choice.numbers;
@@ -377,49 +381,49 @@ void norm_forward(const S* x, const S* scale, const S* shift, Int norm_task, S* 
     });
 }
 
-// Goes over the windows of a task's column: work(cell of x, cell of the pooled map, choice).
-template <class S, class Work>
-inline void each_window(const Shape& shape, const S* x, const std::uint8_t* chosen, Int task, Int c, Work work) {
+// Goes over the windows of a task's column: work(first cell of x, cell of the pooled map, the same in the padded
+// one, choice).
+template <class S, int W, class Work>
+inline void each_window(const Shape<W>& shape, const std::uint8_t* chosen, Int task, Int c, Work work) {
     const Int C = shape.channels, height = shape.pooled_height(), width = shape.pooled_width();
-    for (Int b = 0; b < shape.examples; ++b)
-        for (Int i = 0; i < height; ++i)
-            for (Int j = 0; j < width; ++j) {
-                const Int cell = (((task * shape.examples + b) * height + i) * width + j) * C + c;
+    for (Int b = task * shape.examples; b < (task + 1) * shape.examples; ++b)
+        for (Int i = 0; i < height; ++i) {
+            Int first = (b * shape.height + i * W) * shape.width * C + c;
+            Int cell = (b * height + i) * width * C + c;
+            Int padded = ((b * (height + 2) + i + 1) * (width + 2) + 1) * C + c;
+            for (Int j = 0; j < width; ++j, first += W * C, cell += C, padded += C) {
                 Choice<S> choice;
                 choice.read(chosen + cell);
-                const Int first = (((task * shape.examples + b) * shape.height + i * shape.window) * shape.width +
-                                   j * shape.window) * C + c;
-                work(first, cell, choice);
+                work(first, cell, padded, choice);
             }
+        }
 }
 
 // The value of a map where its window's choice lies; zero where there is none.
-template <class S>
-inline Vector<S> at_choice(const S* map, Int first, const Shape& shape, const Choice<S>& choice) {
+template <class S, int W>
+inline Vector<S> at_choice(const S* map, Int first, const Shape<W>& shape, const Choice<S>& choice) {
     Vector<S> found = choice.of(0, load(map + first));
-    for (int k = 1; k < shape.window * shape.window; ++k)
-        found += choice.of(k, load(map + first + (k / 2 * shape.width + k % 2) * shape.channels));
+    for (int k = 1; k < W * W; ++k) found += choice.of(k, load(map + first + shape.within(k)));
     return found;
 }
 
 // Goes over all cells of a task's column: work(cell of x, cell of padded dx, what of the slopes reaches it).
-template <class S, class Work>
-inline void each_cell(const Shape& shape, S* to_map, const std::uint8_t* chosen, Int task, Int c, Work work) {
+template <class S, int W, class Work>
+inline void each_cell(const Shape<W>& shape, S* to_map, const std::uint8_t* chosen, Int task, Int c, Work work) {
     const Int C = shape.channels, height = shape.pooled_height(), width = shape.pooled_width();
     const Int padded_line = (shape.width + 2) * C, padded = (shape.height + 2) * padded_line;
-    const Int window = shape.window;
     clear_border(to_map + task * shape.examples * padded + c, shape.examples, shape.height, shape.width, C);
     for (Int b = 0; b < shape.examples; ++b)
         for (Int i = 0; i < shape.height; ++i)
             for (Int j = 0; j < shape.width; ++j) {
                 const Int at = (((task * shape.examples + b) * shape.height + i) * shape.width + j) * C + c;
                 const Int to = (task * shape.examples + b) * padded + (i + 1) * padded_line + (j + 1) * C + c;
-                const Int up = i / window, left = j / window;
+                const Int up = i / W, left = j / W;
                 if (up < height && left < width) {
                     const Int cell = (((task * shape.examples + b) * height + up) * width + left) * C + c;
                     Choice<S> choice;
                     choice.read(chosen + cell);
-                    const int number = int(i % window * 2 + j % window);
+                    const int number = int(i % W * W + j % W);
                     work(at, to, [&](const S* slopes) { return choice.of(number, load(slopes + cell)); });
                 } else {
                     work(at, to, [&](const S*) { return Vector<S>{}; });
@@ -428,22 +432,22 @@ inline void each_cell(const Shape& shape, S* to_map, const std::uint8_t* chosen,
 }
 
 // From the slopes of what went out: those of scale and shift, their means, and the (padded) slope of x.
-template <class S>
+template <class S, int W>
 void norm_backward(const S* x, const S* scale, Int norm_task, const std::uint8_t* chosen, const S* mean, const S* root,
-                   const S* slope, S* to, S* of_scale, S* of_shift, const Shape shape) {
+                   const S* slope, S* to, S* of_scale, S* of_shift, const Shape<W> shape) {
     typedef Vector<S> V;
     const Int C = shape.channels;
     each_column<S>(shape, [&](Int task, Int c) {
         const Int channel = task * C + c;
         const V middle = load(mean + channel), inverse = load(root + channel);
         V sum = {}, along = {};
-        each_window<S>(shape, x, chosen, task, c, [&](Int first, Int cell, const Choice<S>& choice) {
+        each_window<S>(shape, chosen, task, c, [&](Int first, Int cell, Int, const Choice<S>& choice) {
             const V value = load(slope + cell);
             V passed = {}, weighed = {};
-            for (int k = 0; k < shape.window * shape.window; ++k) {
+            for (int k = 0; k < W * W; ++k) {
                 const V part = choice.of(k, value);
                 passed += part;
-                weighed += part * (load(x + first + (k / 2 * shape.width + k % 2) * C) - middle);
+                weighed += part * (load(x + first + shape.within(k)) - middle);
             }
             sum += passed;
             along += weighed;
@@ -462,10 +466,10 @@ void norm_backward(const S* x, const S* scale, Int norm_task, const std::uint8_t
 
 // Along a direction (dx, dscale, dshift; none where null): the change of what goes out (padded), and what the way
 // back needs: the mean of dx, and that of dx times the normalised x.
-template <class S>
+template <class S, int W>
 void norm_tangent(const S* x, const S* dx, const S* scale, Int norm_task, const S* dscale, const S* dshift,
                   const std::uint8_t* chosen, const S* mean, const S* root, S* out, S* dmean, S* dalong,
-                  const Shape shape) {
+                  const Shape<W> shape) {
     typedef Vector<S> V;
     const Int C = shape.channels, height = shape.pooled_height(), width = shape.pooled_width();
     const Int out_line = (width + 2) * C, out_example = (height + 2) * out_line;
@@ -492,24 +496,21 @@ void norm_tangent(const S* x, const S* dx, const S* scale, Int norm_task, const 
         store(dalong + channel, lean);
         const V gain = load(scale + task * norm_task + c);
         const V more = dscale ? load(dscale + channel) : V{}, up = dshift ? load(dshift + channel) : V{};
-        Int number = 0;
-        each_window<S>(shape, x, chosen, task, c, [&](Int first, Int, const Choice<S>& choice) {
+        each_window<S>(shape, chosen, task, c, [&](Int first, Int, Int padded, const Choice<S>& choice) {
             const V normal = (at_choice(x, first, shape, choice) - middle) * inverse;
             const V turned = inverse * (at_choice(dx, first, shape, choice) - drift - normal * lean);
             const V value = choice.alive(more * normal + gain * turned + up);
-            const Int b = number / (height * width), i = number / width % height, j = number % width;
-            store(out + (task * shape.examples + b) * out_example + (i + 1) * out_line + (j + 1) * C + c, value);
-            ++number;
+            store(out + padded, value);
         });
     });
 }
 
 // The change along a direction of what `norm_backward` gives; `of_scale` and `of_shift` are what that gave.
-template <class S>
+template <class S, int W>
 void norm_tangent_backward(const S* x, const S* dx, const S* scale, Int norm_task, const S* dscale,
                            const std::uint8_t* chosen, const S* mean, const S* root, const S* dmean, const S* dalong,
                            const S* slope, const S* dslope, const S* of_scale, const S* of_shift, S* to,
-                           S* change_of_scale, S* change_of_shift, const Shape shape) {
+                           S* change_of_scale, S* change_of_shift, const Shape<W> shape) {
     typedef Vector<S> V;
     const Int C = shape.channels;
     each_column<S>(shape, [&](Int task, Int c) {
@@ -517,7 +518,7 @@ void norm_tangent_backward(const S* x, const S* dx, const S* scale, Int norm_tas
         const V middle = load(mean + channel), inverse = load(root + channel);
         const V drift = load(dmean + channel), lean = load(dalong + channel);
         V sum = {}, along = {};
-        each_window<S>(shape, x, chosen, task, c, [&](Int first, Int cell, const Choice<S>& choice) {
+        each_window<S>(shape, chosen, task, c, [&](Int first, Int cell, Int, const Choice<S>& choice) {
             const V value = load(slope + cell), change = load(dslope + cell);
             const V normal = (at_choice(x, first, shape, choice) - middle) * inverse;
             const V turned = inverse * (at_choice(dx, first, shape, choice) - drift - normal * lean);
@@ -545,34 +546,60 @@ void norm_tangent_backward(const S* x, const S* dx, const S* scale, Int norm_tas
 
 }  // namespace
 
-#define FOR(S, NAME)                                                                                                  \
-    extern "C" void convolve_##NAME(const S* x, const S* w, S* y, Int t, Int b, Int h, Int k, Int i, Int o, Int s,    \
-                                    Int wt, Int a) { convolve<S>(x, w, y, t, b, h, k, i, o, s, wt, a); }              \
-    extern "C" void convolve_back_##NAME(const S* dy, const S* v, S* dx, Int t, Int b, Int h, Int k, Int i, Int o,    \
-                                         Int s, Int wt, Int a) { convolve_back<S>(dy, v, dx, t, b, h, k, i, o, s, wt, a); } \
-    extern "C" void convolve_filters_##NAME(const S* x, const S* dy, S* dw, Int t, Int b, Int h, Int k, Int i, Int o, \
-                                            Int s, Int a) { convolve_filters<S>(x, dy, dw, t, b, h, k, i, o, s, a); } \
-    extern "C" void transpose_##NAME(const S* w, S* v, Int t, Int i, Int o) { transpose<S>(w, v, t, i, o); }          \
-    extern "C" void norm_forward_##NAME(const S* x, const S* g, const S* s, Int nt, S* out, std::uint8_t* ch, S* m,   \
-                                        S* r, S* var, double e, Int t, Int b, Int h, Int w, Int c, Int win) {         \
-        norm_forward<S>(x, g, s, nt, out, ch, m, r, var, S(e), Shape{t, b, h, w, c, win}); }                          \
-    extern "C" void norm_backward_##NAME(const S* x, const S* g, Int nt, const std::uint8_t* ch, const S* m,          \
-                                         const S* r, const S* sl, S* to, S* og, S* os, Int t, Int b, Int h, Int w,    \
-                                         Int c, Int win) {                                                            \
-        norm_backward<S>(x, g, nt, ch, m, r, sl, to, og, os, Shape{t, b, h, w, c, win}); }                            \
-    extern "C" void norm_tangent_##NAME(const S* x, const S* dx, const S* g, Int nt, const S* dg, const S* ds,        \
-                                        const std::uint8_t* ch, const S* m, const S* r, S* out, S* dm, S* da, Int t,  \
-                                        Int b, Int h, Int w, Int c, Int win) {                                        \
-        norm_tangent<S>(x, dx, g, nt, dg, ds, ch, m, r, out, dm, da, Shape{t, b, h, w, c, win}); }                    \
-    extern "C" void norm_tangent_backward_##NAME(                                                                     \
-        const S* x, const S* dx, const S* g, Int nt, const S* dg, const std::uint8_t* ch, const S* m, const S* r,     \
-        const S* dm, const S* da, const S* sl, const S* dsl, const S* og, const S* os, S* to, S* cg, S* cs, Int t,    \
-        Int b, Int h, Int w, Int c, Int win) {                                                                        \
-        norm_tangent_backward<S>(x, dx, g, nt, dg, ch, m, r, dm, da, sl, dsl, og, os, to, cg, cs,                     \
-                                 Shape{t, b, h, w, c, win}); }
+// What is exported takes its sizes as an array: tasks, examples, height, width and, of a convolution, inputs,
+// outputs, stride; of a normalisation, channels and window.
 
-FOR(float, float32)
-FOR(double, float64)
+template <class Work> void by_window(const Int* size, Work work) {
+    if (size[5] == 2)
+        work(Shape<2>{size[0], size[1], size[2], size[3], size[4]});
+    else
+        work(Shape<1>{size[0], size[1], size[2], size[3], size[4]});
+}
 
-extern "C" Int lanes_float32() { return Lanes<float>::count; }
-extern "C" Int lanes_float64() { return Lanes<double>::count; }
+#define SIZES size[0], size[1], size[2], size[3], size[4], size[5], size[6]
+#define EXPORT(S, NAME) \
+    void convolve_##NAME(const S* x, const S* w, S* y, Int step, Int adds, const Int* size) { \
+        convolve<S>(x, w, y, SIZES, step, adds); \
+    } \
+    void convolve_back_##NAME(const S* dy, const S* v, S* dx, Int step, Int adds, const Int* size) { \
+        convolve_back<S>(dy, v, dx, SIZES, step, adds); \
+    } \
+    void convolve_filters_##NAME(const S* x, const S* dy, S* dw, Int adds, const Int* size) { \
+        convolve_filters<S>(x, dy, dw, SIZES, adds); \
+    } \
+    void transpose_##NAME(const S* w, S* v, const Int* size) { transpose<S>(w, v, size[0], size[1], size[2]); } \
+    void norm_forward_##NAME(const S* x, const S* scale, const S* shift, Int step, S* out, std::uint8_t* chosen, \
+                             S* mean, S* root, S* variance, double epsilon, const Int* size) { \
+        by_window(size, [&](auto shape) { \
+            norm_forward<S>(x, scale, shift, step, out, chosen, mean, root, variance, S(epsilon), shape); \
+        }); \
+    } \
+    void norm_backward_##NAME(const S* x, const S* scale, Int step, const std::uint8_t* chosen, const S* mean, \
+                              const S* root, const S* slope, S* to, S* of_scale, S* of_shift, const Int* size) { \
+        by_window(size, [&](auto shape) { \
+            norm_backward<S>(x, scale, step, chosen, mean, root, slope, to, of_scale, of_shift, shape); \
+        }); \
+    } \
+    void norm_tangent_##NAME(const S* x, const S* dx, const S* scale, Int step, const S* dscale, const S* dshift, \
+                             const std::uint8_t* chosen, const S* mean, const S* root, S* out, S* dmean, S* dalong, \
+                             const Int* size) { \
+        by_window(size, [&](auto shape) { \
+            norm_tangent<S>(x, dx, scale, step, dscale, dshift, chosen, mean, root, out, dmean, dalong, shape); \
+        }); \
+    } \
+    void norm_tangent_backward_##NAME(const S* x, const S* dx, const S* scale, Int step, const S* dscale, \
+                                      const std::uint8_t* chosen, const S* mean, const S* root, const S* dmean, \
+                                      const S* dalong, const S* slope, const S* dslope, const S* of_scale, \
+                                      const S* of_shift, S* to, S* change_of_scale, S* change_of_shift, \
+                                      const Int* size) { \
+        by_window(size, [&](auto shape) { \
+            norm_tangent_backward<S>(x, dx, scale, step, dscale, chosen, mean, root, dmean, dalong, slope, dslope, \
+                                     of_scale, of_shift, to, change_of_scale, change_of_shift, shape); \
+        }); \
+    } \
+    Int lanes_##NAME() { return Lanes<S>::count; }
+
+extern "C" {
+EXPORT(float, float32)
+EXPORT(double, float64)
+}

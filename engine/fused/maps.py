@@ -22,7 +22,7 @@ def _suffix(dtype: torch.dtype) -> str:
     return {torch.float32: "float32", torch.float64: "float64"}[dtype]
 
 
-def _call(name: str, like: Tensor, *arguments: Tensor | int | float | None) -> None:
+def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | int | float | None) -> None:
     converted: list[object] = []
     for argument in arguments:
         if isinstance(argument, Tensor):
@@ -33,6 +33,7 @@ def _call(name: str, like: Tensor, *arguments: Tensor | int | float | None) -> N
             converted.append(ctypes.c_double(argument))
         else:
             converted.append(None if argument is None else ctypes.c_ssize_t(argument))
+    converted.append((ctypes.c_ssize_t * len(sizes))(*sizes))
     getattr(kernels(), f"{name}_{_suffix(like.dtype)}")(*converted)
 
 
@@ -54,7 +55,7 @@ def convolve(x: Tensor, filters: Tensor, stride: int, onto: Tensor | None = None
     size = (-(-height // stride), -(-width // stride))
     to = x.new_empty(tasks, examples, *size, outputs) if onto is None else onto
     shape = (*_tasks(x, filters), height, width, inputs, outputs, stride)
-    _call("convolve", x, x, filters, to, *shape, _step(filters), int(onto is not None))
+    _call("convolve", x, shape, x, filters, to, _step(filters), int(onto is not None))
     return to
 
 
@@ -67,7 +68,7 @@ def convolve_back(
     outputs, inputs = turned.shape[-2:]
     to = slope.new_empty(tasks, examples, *size, inputs) if onto is None else onto
     shape = (*_tasks(slope, turned), *size, inputs, outputs, stride)
-    _call("convolve_back", slope, slope, turned, to, *shape, _step(turned), int(onto is not None))
+    _call("convolve_back", slope, shape, slope, turned, to, _step(turned), int(onto is not None))
     return to
 
 
@@ -81,7 +82,7 @@ def convolve_filters(
     tasks, examples = (1, tasks * examples) if shared else (tasks, examples)
     to = x.new_empty(tasks, 3, 3, inputs, outputs) if onto is None else onto
     shape = (tasks, examples, height - 2, width - 2, inputs, outputs, stride)
-    _call("convolve_filters", x, x, slope, to, *shape, int(onto is not None))
+    _call("convolve_filters", x, shape, x, slope, to, int(onto is not None))
     return to
 
 
@@ -89,7 +90,7 @@ def transposed(filters: Tensor) -> Tensor:
     """Filters with inputs and outputs exchanged: `[T, 3, 3, O, C]`."""
     tasks, _, _, inputs, outputs = filters.shape
     to = filters.new_empty(tasks, 3, 3, outputs, inputs)
-    _call("transpose", filters, filters, to, tasks, inputs, outputs)
+    _call("transpose", filters, (tasks, inputs, outputs), filters, to)
     return to
 
 
@@ -148,7 +149,7 @@ def norm_forward(x: Tensor, scale: Tensor, shift: Tensor, window: int, epsilon: 
     mean, root, variance = (x.new_empty(tasks, channels) for _ in range(3))
     normed = Normed(x, scale, out, chosen, mean, root, variance, window)
     statistics = (mean, root, variance)
-    _call("norm_forward", x, x, scale, shift, normed.step, out, chosen, *statistics, epsilon, *normed.shape)
+    _call("norm_forward", x, normed.shape, x, scale, shift, normed.step, out, chosen, *statistics, epsilon)
     return normed
 
 
@@ -159,7 +160,7 @@ def norm_backward(normed: Normed, slope: Tensor) -> tuple[Tensor, Tensor, Tensor
     to = slope.new_empty(tasks, examples, height + 2, width + 2, channels)
     of_scale, of_shift = (slope.new_empty(tasks, channels) for _ in range(2))
     known = (normed.source, normed.scale, normed.step, normed.chosen, normed.mean, normed.root)
-    _call("norm_backward", slope, *known, slope, to, of_scale, of_shift, *normed.shape)
+    _call("norm_backward", slope, normed.shape, *known, slope, to, of_scale, of_shift)
     return to, of_scale, of_shift
 
 
@@ -171,9 +172,9 @@ def norm_tangent(normed: Normed, dx: Tensor, dscale: Tensor | None, dshift: Tens
     _call(
         "norm_tangent",
         dx,
+        normed.shape,
         *(normed.source, dx, normed.scale, normed.step, dscale, dshift),
         *(normed.chosen, normed.mean, normed.root, out, dmean, along),
-        *normed.shape,
     )
     return NormTangent(dx, dscale, out, dmean, along)
 
@@ -194,9 +195,9 @@ def norm_tangent_backward(
     _call(
         "norm_tangent_backward",
         slope,
+        normed.shape,
         *(normed.source, tangent.source, normed.scale, normed.step, tangent.scale, normed.chosen),
         *(normed.mean, normed.root, tangent.mean, tangent.along, slope, dslope, of_scale, of_shift),
         *(to, change_of_scale, change_of_shift),
-        *normed.shape,
     )
     return to, change_of_scale, change_of_shift
