@@ -88,18 +88,24 @@ def spec_of(algorithm: str, *changes: str) -> Spec:
     return resolve("glyphs-5way-1shot", algorithm, overrides=[*SMALL, *changes]).spec
 
 
-def same_training(spec: Spec) -> None:
+def same_training(spec: Spec, within: float = 1e-9) -> None:
     """Both paths train to the same parameters and keep the same."""
     fused, generic = (trained(spec, path) for path in (FUSED, GENERIC))
     for name, wanted in (generic.meta_parameters | generic.kept).items():
         found = (fused.meta_parameters | fused.kept)[name]
-        assert closeness(found, wanted) < 1e-9, name
+        assert closeness(found, wanted) < within, name
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
 def test_every_algorithm_trains_to_the_same_parameters(algorithm: str) -> None:
     changes = [] if algorithm in ("pretrain", "pretrain-cosine") else ["model.pooling=max"]
     same_training(spec_of(algorithm, *changes))
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "anil", "protonet", "pretrain"])
+def test_adam_takes_the_same_steps(algorithm: str) -> None:
+    """Its kernel reads gradients as they lie in memory."""
+    same_training(spec_of(algorithm, "outer.optimizer=adam", "outer.learning_rate=0.01"), within=1e-7)
 
 
 @pytest.mark.parametrize("pooling", ["max", "stride"])

@@ -33,7 +33,8 @@ class OuterOptimizer:
         """One step at this rate; each entry of the gradient is first clamped to ± clip, if one is set."""
         clip = self.outer.clip
         parameters = list(self.meta_parameters.values())
-        gradients = [gradient[name] for name in self.meta_parameters]
+        # PyTorch's fused kernel reads memory as it lies, whatever the strides say.
+        gradients = [gradient[name].contiguous() for name in self.meta_parameters]
         if clip is not None:
             gradients = [each.clamp(-clip, clip) for each in gradients]
         if self.outer.optimizer == "adam":
