@@ -278,3 +278,32 @@ def test_markdown_is_a_table():
     lines = tables.markdown(full_table()).splitlines()
     body = [line for line in lines if line.startswith("|")]
     assert len(body) == 4 and len({line.count("|") for line in body}) == 1
+
+
+def test_each_row_says_whose_batch_statistics_it_was_tested_by_and_other_training_ways():
+    protocol = {"ways": 5, "shots": 1, "statistics": "query"}
+    other = {**protocol, "ways_in_training": 20}
+    rows = [
+        row("protonet", result([[0.9], [1.0]], steps=(1,), before=None, protocol=other), tasks_seen=80_000),
+        row("pretrain", result([[0.7], [0.8]], steps=(1,), before=None, protocol=protocol), tasks_seen=400),
+        row("pixels", result([[0.3], [0.2]], steps=(1,), before=None, protocol=protocol), normalised=False),
+    ]
+    table_made = made(rows)
+    told = {each["label"]: (each["training_ways"], each["statistics"]) for each in table_made["rows"]}
+    assert told == {"protonet": (20, "query"), "pretrain": (None, "query"), "pixels": (None, None)}
+    lines = [line.split(" | ") for line in tables.markdown(table_made).splitlines() if line.startswith("|")]
+    assert lines[0][-4:] == ["trained", "tasks seen", "training ways", "batch statistics |"]
+    assert lines[2][-4:] == ["1 min 00 s", "80,000", "20", "query |"]
+    assert lines[3][0] == "| pixels" and lines[3][-2:] == ["–", "– |"]
+    read = list(csv.DictReader(io.StringIO(tables.comma_separated([table_made]))))
+    assert [(line["training_ways"], line["statistics"]) for line in read] == [
+        ("20", "query"),
+        ("", "query"),
+        ("", ""),
+    ]
+    # On a terminal the source stands once, in the protocol, unless rows differ.
+    assert "batch statistics over all queries" in " ".join(tables.text(table_made, 200).split())
+    assert "batch statistics\n" not in tables.text(table_made, 200)
+    one = result([[0.7], [0.8]], steps=(1,), before=None, protocol={**protocol, "statistics": "one"})
+    differing = tables.text(made([row("maml", one), row("pretrain", rows[1].results[0])]), 200)
+    assert "batch statistics\n" in differing and "  one\n" in differing and "  query\n" in differing

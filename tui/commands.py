@@ -59,7 +59,7 @@ def _kshot(
 
 
 app.command("train")(train_command.train)
-app.command("compare")(compare_command.compare)
+app.command("compare", cls=compare_command.Compare)(compare_command.compare)
 app.command("evaluate")(evaluate_command.evaluate)
 app.add_typer(runs_command.app, name="runs")
 app.add_typer(presets_command.group("tasks"), name="tasks")

@@ -33,21 +33,33 @@ def text(table: Table, width: int) -> str:
 def markdown(table: Table) -> str:
     """The table as GitHub's Markdown, with its footnotes and protocol under it."""
     notes = Footnotes()
-    headings, rows = _body(table, notes)
+    headings, rows = _body(table, notes, whole=True)
+    return markdown_lines(_title(table), headings, rows, [*_remarks(table, notes), protocol_line(table)])
+
+
+def markdown_lines(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
+) -> str:
+    """A title, a table whose first column is flush left, and notes under it, as GitHub's Markdown."""
     clean = [[_cell(cell) for cell in row] for row in (headings, *rows)]
     lines = [
-        f"**{_cell(_title(table))}**",
+        f"**{_cell(title)}**",
         "",
         _line(clean[0]),
         _line(["---", *["---:"] * (len(headings) - 1)]),
     ]
     lines += [_line(row) for row in clean[1:]]
-    extra = [*_remarks(table, notes), protocol_line(table)]
-    return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in extra)])
+    return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in notes)])
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
-    """One line a row, full precision; several tables follow one another under one heading line."""
+    """One line a row, full precision; several tables follow one another under one heading line.
+
+    Tables that have a view at equal seconds of training have its columns last.
+    """
+    from tui import equal_seconds  # which is drawn with what stands here
+
+    cut = any("equal_seconds" in table for table in tables)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = ["before", "after", "vs_baseline", "published"]
@@ -55,11 +67,13 @@ def comma_separated(tables: Sequence[Table]) -> str:
         ["task", "metric", "label", "algorithm", "trained_on", "baseline", "runs", "seeds", "after_step"]
         + [f"{name}{part}" for name in names for part in ("", "_ci95")]
         + ["ci95_over", "episodes"]
-        + ["verdict", "iterations", "train_seconds", "tasks_seen", "error"]
+        + ["verdict", "iterations", "train_seconds", "tasks_seen", "training_ways", "statistics", "error"]
+        + (list(equal_seconds.CSV_COLUMNS) if cut else [])
     )
     for table in tables:
         for row in table["rows"]:
-            writer.writerow(_csv_row(table, row))
+            more = equal_seconds.csv_values(table["equal_seconds"], row["label"]) if cut else []
+            writer.writerow(["" if value is None else value for value in [*_csv_row(table, row), *more]])
     return out.getvalue().rstrip("\n")
 
 
@@ -73,8 +87,8 @@ def _csv_row(table: Table, row: Row) -> list[Any]:
         values += [entry.get("mean", entry.get("value")), entry.get("ci95")]
     values += [after.get("over"), table["protocol"].get("episodes")]
     values += [verdict(row["vs_baseline"], table["higher_is_better"]) or ""]
-    values += [row["iterations"], row["train_seconds"], row.get("tasks_seen"), row["error"] or ""]
-    return ["" if value is None else value for value in values]
+    values += [row["iterations"], row["train_seconds"], row.get("tasks_seen")]
+    return [*values, row.get("training_ways"), row.get("statistics"), row["error"] or ""]
 
 
 class Footnotes:
@@ -98,8 +112,11 @@ class Footnotes:
         return [f"{self.mark(note)} {note}" for note in self._texts]
 
 
-def _body(table: Table, notes: Footnotes) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells; the baseline's row comes last; a column that says nothing is left out."""
+def _body(table: Table, notes: Footnotes, whole: bool = False) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells; the baseline's row comes last; a column that says nothing is left out.
+
+    Whose batch statistics tests use has a column where rows differ, or the table is `whole`.
+    """
     rows = sorted(table["rows"], key=lambda row: row["label"] == table["baseline"])
     steps = _selected(table)
     against = f"against {table['baseline']}" if table["baseline"] else ""
@@ -116,7 +133,11 @@ def _body(table: Table, notes: Footnotes) -> tuple[list[str], list[list[str]]]:
         ("published", [_published(row, table, notes) for row in rows]),
         ("trained", [duration(row["train_seconds"]) for row in rows]),
         ("tasks seen", [count(row.get("tasks_seen")) for row in rows]),
+        ("training ways", [count(row.get("training_ways")) for row in rows]),
     ]
+    statistics = [row.get("statistics") or MISSING for row in rows]
+    if whole or len(set(statistics) - {MISSING}) > 1:
+        found.append(("batch statistics", statistics))
     kept = [pair for index, pair in enumerate(found) if index == 0 or _says_something(*pair)]
     return [name for name, _ in kept], [
         list(row) for row in zip(*(column for _, column in kept), strict=True)

@@ -215,7 +215,8 @@ class Execution:
             published=published.figure(task, row.trained_on) if published else None,
             trained=tuple(Trained(s.step, s.steps, s.more.get("seconds")) for s in statuses),
             time_limit=spec.training.time_limit,
-            tasks_seen=_over_seeds(tasks_seen(spec, iterations), len(row.trainings)),
+            tasks_seen=_over_seeds(tasks_seen(spec, iterations), sum(each is not None for each in results)),
+            normalised=normalises(spec),
             error=self._error(row, tests),
         )
 
@@ -242,6 +243,11 @@ def prepared(plan: Plan, runs_dir: Path, data_dir: Path, name: str | None = None
 def _over_seeds(seen: int | None, seeds: int) -> int | None:
     """Tasks of all seeds together, as seconds of training are."""
     return None if seen is None else seen * seeds
+
+
+def normalises(spec: Spec) -> bool:
+    """Whether the model has layers that need batch statistics."""
+    return spec.model.norm == "batch" and spec.model.name != "pixels"
 
 
 def tasks_seen(spec: Spec, iterations: int | None) -> int | None:

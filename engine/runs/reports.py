@@ -39,6 +39,8 @@ class RowRuns:
     trained: tuple[Trained, ...] = ()
     time_limit: float | None = None
     tasks_seen: int | None = None
+    normalised: bool = True
+    """Whether its model has layers that need batch statistics."""
     error: str | None = None
 
     @property
@@ -123,6 +125,8 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
         "iterations": _iterations(row) if first else None,
         "train_seconds": _seconds(row) if first else None,
         "tasks_seen": row.tasks_seen if first else None,
+        "training_ways": None,
+        "statistics": None,
         "steps": None,
         "before": None,
         "after": None,
@@ -134,6 +138,9 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
     }
     if first:
         protocol = _shared([result_protocol(result) for result in results.values()])
+        # Ways are told where training had others than testing.
+        report["training_ways"] = protocol.get("ways_in_training")
+        report["statistics"] = protocol.get("statistics") if row.normalised else None
         report["protocol"] = {key: value for key, value in protocol.items() if key not in shared}
         report["protocol"] |= _cut_short(row)
         report |= _means(list(results.values()))

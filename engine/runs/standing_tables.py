@@ -116,7 +116,7 @@ def _row(
     statuses = [by_seed[seed].summary.status for seed in seeds]
     iterations = next((s.step for s, seed in zip(statuses, seeds, strict=True) if results[seed]), None)
     trained = sum(result is not None for result in results.values())
-    from engine.runs.execution import tasks_seen
+    from engine.runs.execution import normalises, tasks_seen
 
     return RowRuns(
         label=label,
@@ -130,6 +130,7 @@ def _row(
         trained=tuple(Trained(s.step, s.steps, number(s.more.get("seconds"))) for s in statuses),
         time_limit=specs[0].training.time_limit if specs[0] else None,
         tasks_seen=_of_all(tasks_seen(specs[0], iterations), trained) if specs[0] else None,
+        normalised=specs[0] is None or normalises(specs[0]),
         error=missing([by_seed[seed].summary for seed in seeds], [results[seed] for seed in seeds]),
     )
 
