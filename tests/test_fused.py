@@ -1,6 +1,7 @@
 """The fused core gives the generic path's numbers, switch by switch, and the kernels those of PyTorch."""
 
 import gc
+import os
 import weakref
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from engine.training import Trainer
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
 
+REAL = os.environ.get("KSHOT_DATA")
 CPU, NO_DATA = torch.device("cpu"), Path("/nowhere")
 SMALL = (
     "model.filters=16",
@@ -73,7 +75,7 @@ def closeness(found: Tensor, wanted: Tensor) -> float:
 
 def trained(spec: Spec, path: str) -> Learner:
     """A learner after the spec's few iterations in float64 by one of the paths."""
-    tasks = build_tasks(spec, NO_DATA, CPU, torch.float64)
+    tasks = build_tasks(spec, Path(REAL or NO_DATA), CPU, torch.float64)
     learner = Learner(spec, tasks, CPU, torch.float64)
     assert learner.path == FUSED
     learner.take(path)
@@ -83,9 +85,9 @@ def trained(spec: Spec, path: str) -> Learner:
     return learner
 
 
-def spec_of(algorithm: str, *changes: str) -> Spec:
-    """Of a few iterations with a small net on drawn characters."""
-    return resolve("glyphs-5way-1shot", algorithm, overrides=[*SMALL, *changes]).spec
+def spec_of(algorithm: str, *changes: str, task: str = "glyphs-5way-1shot") -> Spec:
+    """Of a few iterations with a small net, on drawn characters unless told otherwise."""
+    return resolve(task, algorithm, overrides=[*SMALL, *changes]).spec
 
 
 def same_training(spec: Spec, within: float = 1e-9) -> None:
@@ -100,6 +102,13 @@ def same_training(spec: Spec, within: float = 1e-9) -> None:
 def test_every_algorithm_trains_to_the_same_parameters(algorithm: str) -> None:
     changes = [] if algorithm in ("pretrain", "pretrain-cosine") else ["model.pooling=max"]
     same_training(spec_of(algorithm, *changes))
+
+
+@pytest.mark.skipif(not (REAL and (Path(REAL) / "omniglot").is_dir()), reason="needs Omniglot in KSHOT_DATA")
+@pytest.mark.parametrize("algorithm", ["maml", "maml++"])
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+def test_real_drawings_whose_blank_windows_tie(algorithm: str, pooling: str) -> None:
+    same_training(spec_of(algorithm, f"model.pooling={pooling}", task="omniglot-5way-1shot"))
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "anil", "protonet", "pretrain"])
