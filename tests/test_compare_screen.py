@@ -14,7 +14,7 @@ import pytest
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
 from textual.pilot import Pilot
 
-from engine.runs import list_runs, processes, read_evaluations
+from engine.runs import EventWriter, list_runs, processes, read_evaluations
 from engine.runs.columns import History
 from engine.runs.standings import Standings
 from engine.statistics import mean_over_episodes
@@ -412,6 +412,26 @@ def test_curves_by_time_ask_for_the_histories_and_by_steps_do_not(runs, monkeypa
         await pilot.press("n")
         await pilot.pause()
         assert "by tasks seen" in app.screen.query_one(Chart).title
+
+    shown(runs, look)
+
+
+def test_beside_curves_by_time_stand_the_rows_at_equal_seconds(runs):
+    def noted(app: Workbench) -> str:
+        return " ".join(" ".join(app.screen.query_one(Notes)._shown).split())
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        row = app.screen.view.row("maml")
+        with EventWriter(runs / row["runs"][0] / "events.jsonl") as events:
+            events.append("validation", step=100, metric=[0.2, 0.625], ci95=[0.1, 0.02])
+            events.append("checkpoint", step=100, seconds=42.0)
+        assert "At equal seconds" not in noted(app)
+        await pilot.press("t")
+        await until(pilot, lambda: "within 42 s, the shortest training" in noted(app))
+        assert "62.5 ± 2.0" in noted(app)
+        await pilot.press("i")
+        await pilot.pause()
+        assert "At equal seconds" not in noted(app)
 
     shown(runs, look)
 

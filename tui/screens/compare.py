@@ -66,9 +66,18 @@ class CompareScreen(PlaceScreen):
             super().__init__()
             self.view, self.fault = view, fault
 
+    class Cut(Message):
+        """A view's rows at equal seconds of training, as lines."""
+
+        def __init__(self, view: View, lines: list[str]) -> None:
+            super().__init__()
+            self.view, self.lines = view, lines
+
     def __init__(self) -> None:
         super().__init__()
         self.view: View | None = None
+        self._cut: CompareScreen.Cut | None = None
+        self._footnotes = Footnotes()
         self.axis: Axis = "steps"
         self._key: str | None = None
         self._focus: str | None = None
@@ -168,10 +177,9 @@ class CompareScreen(PlaceScreen):
             self.query_one("#compare-answer", Static).update("")
         else:
             title.update(Text(title_of(self.view)))
-            footnotes = Footnotes()
-            self.query_one(ResultTable).show(self.view, footnotes)
-            lines = [*footnotes.lines, *remarks(self.view), protocol_line(self.view.table)]
-            self.query_one(Notes).show(lines)
+            self._footnotes = Footnotes()
+            self.query_one(ResultTable).show(self.view, self._footnotes)
+            self._draw_notes(self.view)
             self._watch()
             self._draw_curves()
             self._draw_row()
@@ -179,6 +187,32 @@ class CompareScreen(PlaceScreen):
                 # A table that was hidden while there was nothing to show has lost the focus.
                 self.query_one(ResultTable).focus(scroll_visible=False)
         self.refresh_bindings()
+
+    def _draw_notes(self, view: View) -> None:
+        """Draws what stands under the table; beside curves by time, first the rows at equal seconds."""
+        lines = [*self._footnotes.lines, *remarks(view), protocol_line(view.table)]
+        if self.axis == "time" and self._cut is not None and self._cut.view is view:
+            lines = [*self._cut.lines, "", *lines]
+        elif self.axis == "time":
+            self._cut_at_equal_seconds(view, max(40, self.size.width - 4))
+        self.query_one(Notes).show(lines)
+
+    @work(thread=True, exclusive=True, group="compare-cut")
+    def _cut_at_equal_seconds(self, view: View, width: int) -> None:
+        from engine.runs.equal_seconds import equal_seconds
+        from tui.equal_seconds import text
+
+        try:
+            lines = text(equal_seconds(view.table, self.workbench.runs_dir), width).split("\n")
+        except Exception as fault:  # what it reads are files, which may hold anything
+            lines = [in_one_sentence(fault)]
+        self.post_message(self.Cut(view, lines))
+
+    def on_compare_screen_cut(self, message: Cut) -> None:
+        """Draws what was read, if it is of the table that is shown."""
+        if message.view is self.view:
+            self._cut = message
+            self._draw_notes(message.view)
 
     def draw_anew(self) -> None:
         self._draw_view()
@@ -256,6 +290,8 @@ class CompareScreen(PlaceScreen):
         self.axis = axis
         self._watch()
         self._draw_curves()
+        if self.view is not None:
+            self._draw_notes(self.view)
 
     def action_open_episode(self) -> None:
         """One test episode of the selected row."""
