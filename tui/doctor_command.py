@@ -1,4 +1,4 @@
-"""`kshot doctor`: machine, device, data, terminal: what works and what does not."""
+"""`kshot doctor`: machine, device, data, terminal, or runs: what works and what does not."""
 
 import json as reader
 import os
@@ -7,11 +7,16 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from engine.errors import RequestError
 from tui import options as given
-from tui.output import columns, emit, emit_json
+from tui.output import columns, emit, emit_json, terminal_width, wrap
+
+if TYPE_CHECKING:
+    from engine.runs.diagnosis import Diagnosis
 
 ASK_TORCH = (
     "import json, torch; m = getattr(torch.backends, 'mps', None); "
@@ -22,11 +27,24 @@ ASK_TORCH = (
 Check = dict[str, Any]
 
 
-def doctor(json: given.Json = False, runs_dir: given.RunsDir = None, data_dir: given.DataDir = None) -> int:
-    """Say what works on this machine and what does not.
+Runs = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN]...", help="Runs to look at.", autocompletion=given.complete_run),
+]
 
-    Exit code 1 where something needed does not."""
+
+def doctor(
+    runs: Runs = None,
+    json: given.Json = False,
+    runs_dir: given.RunsDir = None,
+    data_dir: given.DataDir = None,
+) -> int:
+    """Say what looks wrong with runs and what to try; without one, what works on this machine.
+
+    Exit code 1 where something that this machine needs does not work, 2 for a run that is not there."""
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
+    if runs:
+        return _doctor_runs(runs, runs_folder, json)
     checks = [_python(), *_torch(), _threads(), _slots(), _writable("runs folder", runs_folder)]
     checks += [_cache(), *_data(data_folder), *_presets(), _terminal()]
     ok = all(check["ok"] for check in checks if check.pop("needed"))
@@ -35,6 +53,37 @@ def doctor(json: given.Json = False, runs_dir: given.RunsDir = None, data_dir: g
     else:
         emit(columns(["", "check", "detail"], _rows(checks)))
     return 0 if ok else 1
+
+
+def _doctor_runs(names: list[str], runs_folder: Path, json: bool) -> int:
+    from engine.runs import find_run
+    from engine.runs.diagnosis import diagnose
+
+    # All are found before the first is told: a wrong name leaves nothing on standard output.
+    found = {run.path: run for run in (find_run(runs_folder, name) for name in names)}
+    diagnoses = [diagnose(run) for run in found.values()]
+    if json:
+        emit_json([{"run": d.run.id, **finding.as_row()} for d in diagnoses for finding in d.findings])
+    else:
+        emit("\n\n".join(_diagnosis_text(each, terminal_width()) for each in diagnoses))
+    return 0
+
+
+def _diagnosis_text(diagnosis: "Diagnosis", width: int) -> str:
+    """The run, its findings with what to try under each, and what is fine."""
+    so_far = f", {diagnosis.done:,} of {diagnosis.planned:,} iterations" if diagnosis.planned else ""
+    lines = [f"{diagnosis.run.id}: {diagnosis.state}{so_far}"]
+    for finding in diagnosis.findings:
+        lines.append(wrap(f"{finding.severity:<8} {finding.sentence}", width, " " * 9))
+        lines.append(wrap(f"{'':<8} try: {finding.advice}", width, " " * 9))
+    if diagnosis.fine:
+        begin = "nothing looks wrong" if diagnosis.sound else "in order"
+        lines.append(wrap(f"{begin}: {'; '.join(diagnosis.fine)}", width, " " * 9))
+    elif diagnosis.sound and not diagnosis.note:
+        lines.append("nothing looks wrong")
+    if diagnosis.note:
+        lines.append(wrap(diagnosis.note, width, " " * 9))
+    return "\n".join(lines)
 
 
 def _rows(checks: list[Check]) -> list[list[str]]:
