@@ -156,10 +156,13 @@ def test_baselines_are_tuned_fairly(task: str, algorithm: str) -> None:
     assert spec.evaluation.statistics == meta.evaluation.statistics
     assert spec.evaluation.episodes == meta.evaluation.episodes
     assert spec.evaluation.seed == meta.evaluation.seed
-    if algorithm != "scratch":
-        assert spec.training.iterations == meta.training.iterations
+    training = (spec.training.iterations, spec.training.examples_per_batch)
+    if task == "omniglot-5way-1shot" and algorithm != "scratch":
+        # Better on validation than as much as MAML has, which it overfits to.
+        assert training == (3000, 240)
+    elif algorithm != "scratch":
+        assert training == (meta.training.iterations, None)
         assert spec.training.tasks_per_batch == meta.training.tasks_per_batch
-        assert spec.training.examples_per_batch is None
 
 
 def test_adaptation_of_testing_and_validation() -> None:
