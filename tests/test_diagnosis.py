@@ -256,6 +256,14 @@ def test_a_rate_far_from_its_start_is_a_warning_where_nothing_is_gained(tmp_path
         assert [f.severity for f in found if f.name == "learned-rate-far-from-start"] == [severity]
 
 
+def test_what_to_try_where_nothing_is_gained(tmp_path: Path) -> None:
+    """A mean spoilt by a few tasks that diverge wants a lower rate; one that hardly moves a larger one."""
+    for before, after, ci95, advice in ((3.6, 16.0, 23.7, "lower"), (3.6, 3.7, 0.3, "try a larger")):
+        told = {"metric": [before, before, before, after], "ci95": [ci95] * 4}
+        found = diagnose(made_run(tmp_path, "sine-10shot", validation=say(**told))).findings
+        assert [f.advice.startswith(advice) for f in found if f.name == "adaptation-gains-nothing"] == [True]
+
+
 def test_a_clipped_gradient_may_spike_and_an_uphill_rate_may_rise(tmp_path: Path) -> None:
     spiking = at(lambda step: step % 200 == 0, gradient_norm=12.0)
     assert names(made_run(tmp_path, settings=(*STEPS, "outer.clip=10"), train=spiking)) == set()

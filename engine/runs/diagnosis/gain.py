@@ -11,6 +11,10 @@ from engine.runs.diagnosis.finding import Finding, counted, iteration
 from engine.runs.reports import episodes_at
 from engine.statistics import paired_difference
 
+SPOILT = 0.1
+"""Of the metric before: a mean that adaptation makes so much worse, and yet within its interval, is spoilt by
+a few tasks on which the inner loop diverges."""
+
 
 def adapts(facts: Facts) -> bool:
     """Whether training takes inner steps that are meant to gain something.
@@ -90,7 +94,7 @@ def gain(facts: Facts) -> Iterator[Finding | str]:
             "warning",
             f"Adaptation gains nothing: {told}, {gained}, {at}.",
             f"{lower} or take fewer steps: on some tasks it diverges"
-            if change < 0
+            if change < -SPOILT * abs(before)
             else f"try a larger adaptation.learning_rate ({now}) or more adaptation.steps; a model that is "
             "good before its first step answers without the support set: look whether tasks differ enough",
             figures,
