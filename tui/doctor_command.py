@@ -29,7 +29,7 @@ Check = dict[str, Any]
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[RUN]...", help="Runs to look at.", autocompletion=given.complete_run),
+    typer.Argument(metavar="RUN", help="Runs to look at; none: this machine.", autocompletion=given.complete_run),
 ]
 
 
@@ -39,9 +39,10 @@ def doctor(
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,
 ) -> int:
-    """Say what looks wrong with runs and what to try; without one, what works on this machine.
+    """Say what works here, or what looks wrong with runs.
 
-    Exit code 1 where something that this machine needs does not work, 2 for a run that is not there."""
+    With runs: what is wrong in a sentence each, and what to try. Exit code 1 where something that kshot needs
+    does not work here, 2 for a run that is not there."""
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     if runs:
         return _doctor_runs(runs, runs_folder, json)
