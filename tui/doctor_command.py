@@ -29,7 +29,9 @@ Check = dict[str, Any]
 
 Runs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="RUN", help="Runs to look at; none: this machine.", autocompletion=given.complete_run),
+    typer.Argument(
+        metavar="RUN", help="Runs to look at; none: this machine.", autocompletion=given.complete_run
+    ),
 ]
 
 
