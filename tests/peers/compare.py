@@ -41,7 +41,6 @@ WORKLOADS = (
 )
 CALLED = {"loop": "plain loop", "generic": "kshot generic", "fused": "kshot fused"}
 THREADS = 2
-SHARED = {"OMP_NUM_THREADS": str(THREADS), "KSHOT_SLOTS": "1"}
 TOLERANCE = 0.02
 Row = dict[str, float | str]
 """Seconds of a meta-iteration by each way's name, or why there are none."""
@@ -117,13 +116,16 @@ def measured(workload: str, pythons: Mapping[str, Path | str], options: argparse
         if programs[0].note:
             row["fused"] = programs[0].note
         print(f"{workload}: kshot ({programs[0].version}) is ready", file=sys.stderr, flush=True)
+        # As kshot does: matrices of waves are so small that a second thread costs more than it gives.
+        threads = 1 if workload.startswith("sine") else THREADS
+        surroundings = _others(options.same_environment, threads)
         for peer in PEERS:
             python = pythons[peer.name]
             if isinstance(python, str):
                 continue
-            command = [str(python), str(HERE / peer.program), str(problem), str(THREADS)]
+            command = [str(python), str(HERE / peer.program), str(problem), str(threads)]
             try:
-                program = open_ones.enter_context(running(command, _others(options.same_environment)))
+                program = open_ones.enter_context(running(command, surroundings))
             except RuntimeError as reason:
                 row[peer.name] = f"it failed: {reason}"
                 continue
@@ -148,16 +150,16 @@ def _own() -> dict[str, str]:
     """The environment that kshot's workers get."""
     from engine.runs.processes import worker_environment
 
-    return worker_environment() | SHARED
+    return worker_environment() | {"KSHOT_SLOTS": "1"}
 
 
-def _others(as_workers: bool) -> dict[str, str]:
+def _others(as_workers: bool, threads: int) -> dict[str, str]:
     """The environment of a peer: the user's, with the settings of kshot's workers only where asked."""
     from engine.runs.processes import SETTINGS
 
     left_out = {*SETTINGS, "PYTHONPATH"}
     users = {name: value for name, value in os.environ.items() if name not in left_out}
-    return users | SHARED | (SETTINGS if as_workers else {})
+    return users | {"OMP_NUM_THREADS": str(threads)} | (SETTINGS if as_workers else {})
 
 
 def _pythons(folder: Path) -> dict[str, Path | str]:
@@ -226,7 +228,7 @@ def main() -> None:
         pythons = _pythons(Path(cache or temporary).expanduser().absolute() / "peers")
         rows = {workload: measured(workload, pythons, options) for workload in chosen}
     load = os.getloadavg()[0]
-    print(f"{_machine()}, {THREADS} threads each; the load was {load:.1f} at the end\n")
+    print(f"{_machine()}, {THREADS} threads each (waves: 1); the load was {load:.1f} at the end\n")
     print("\n".join(_tables(rows)))
 
 
