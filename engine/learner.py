@@ -17,6 +17,7 @@ from engine.adaptation.updates import carried_moments
 from engine.models import Parameters, build_body
 from engine.models.body import linear_parameters
 from engine.models.conv4 import Conv4
+from engine.models.mlp import Mlp
 from engine.paths import FUSED, chosen_path
 from engine.portions import portion_size
 from engine.presets.names import head_names
@@ -54,7 +55,7 @@ class Learner:
         """Lets the body's passes be computed by the fused core or the generic one: `path` as `chosen_path`
         has it."""
         self.path = path
-        if isinstance(self.body, Conv4):
+        if isinstance(self.body, Conv4 | Mlp):
             self.body.kernels = path == FUSED
 
     def _placed(self, parameters: Parameters) -> Parameters:

@@ -1,14 +1,18 @@
-"""Which path computes a body's passes: the fused core, or the generic one, which can do everything."""
+"""Which path computes a body's passes, or an mlp's whole walks: the fused core, or the generic one, which can
+do everything."""
 
 import os
 from copy import copy
 
 import torch
 
-from engine.fused.library import NoKernelsError
+from engine.fused.library import NoKernelsError, kernels
+from engine.fused.mlp import MOST_LAYERS
 from engine.models import Body
 from engine.models.conv4 import Conv4
-from engine.presets.schema import Spec
+from engine.models.mlp import Mlp
+from engine.presets.schema import Adaptation, Model, Spec
+from engine.presets.shapes import training_shape
 
 FUSED = "fused"
 """What a training's path is called; any other begins with the word below and says why."""
@@ -30,16 +34,43 @@ def generic_body(body: Body) -> Body:
     return found
 
 
+def no_whole_walks(model: Model, adaptation: Adaptation) -> str | None:
+    """What the kernels' whole walks of gradient steps on an mlp do not know of a setting; None if nothing."""
+    if adaptation.rule != "gradient":
+        return f"the rule {adaptation.rule}"
+    unknown = {
+        f"the body {model.name}": model.name != "mlp",
+        "normalised layers": model.norm != "none",
+        f"a {model.head} head": model.head != "linear",
+        f"{len(model.hidden)} hidden layers": len(model.hidden) >= MOST_LAYERS,
+        f"the update {adaptation.update}": adaptation.update != "sgd",
+        "heads made of class means": adaptation.head == "means",
+        "linearised models": adaptation.linearised,
+    }
+    return next((what for what, is_so in unknown.items() if is_so), None)
+
+
 def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) -> str | None:
-    if not isinstance(body, Conv4):
+    if not isinstance(body, Conv4 | Mlp):
         return f"there are no kernels for the body {spec.model.name}"
-    if body.norm != "batch":
+    if isinstance(body, Conv4) and body.norm != "batch":
         return "there are no kernels for conv4 without batch normalisation"
+    if isinstance(body, Mlp):
+        if spec.outer.rule not in ("meta-gradient", "interpolate"):
+            return f"the kernels for an mlp know nothing of the outer rule {spec.outer.rule}"
+        if (unknown := no_whole_walks(spec.model, spec.adaptation)) is not None:
+            return f"the kernels for an mlp know nothing of {unknown}"
+        ways, shots, _ = training_shape(spec)
+        if spec.adaptation.batch is not None and spec.adaptation.batch < ways * shots:
+            return "the kernels for an mlp know nothing of mini-batches of the support set"
     if device.type != "cpu":
         return f"the kernels are for the CPU, not for {device.type}"
     if os.environ.get("KSHOT_KERNELS", "1") == "0":
         return "KSHOT_KERNELS is 0"
     try:
+        if isinstance(body, Mlp):
+            kernels("mlp")
+            return None
         from engine.fused.maps import lanes
 
         if body.filters % lanes(dtype):

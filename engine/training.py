@@ -100,8 +100,8 @@ class Trainer:
         joint = self.spec.outer.rule == "joint"
         seen = self._joint() if joint else self._episodes()
         gradient, loss = seen.gradient, seen.loss
-        norm = torch.nn.utils.get_total_norm(gradient.values())
-        if not (isfinite(loss) and isfinite(norm.item())):
+        norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
+        if not (isfinite(loss) and isfinite(norm)):
             what = "loss" if not isfinite(loss) else "gradient"
             raise Diverged(f"the {what} of iteration {number} is not finite")
         record = seen.record() if recorded else None
@@ -112,7 +112,7 @@ class Trainer:
         self.iteration = number
         if record is not None:
             rates = {"outer": rate, **shown_rates(self.spec.adaptation, self.learner.meta_parameters)}
-            record |= {"step": number, "gradient_norm": norm.item(), "rates": rates}
+            record |= {"step": number, "gradient_norm": norm, "rates": rates}
         return record
 
     def _joint(self) -> "Seen":
@@ -149,12 +149,13 @@ class Trainer:
                 self.tasks_at_once = (min(self.tasks_at_once, len(tasks.indices)) + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
         loss = query_losses(seen).mean().item()
-        return Seen(
-            mean_gradient(seen),
-            loss,
-            lambda: self._record(tasks, seen, loss),
-            lambda: self.rule.remember(joined([walk.states[-1] for walk in seen]), tasks),
-        )
+
+        def remember() -> None:
+            # Where nothing outlives tasks there is no need of their states.
+            if self.learner.kept:
+                self.rule.remember(joined([walk.states[-1] for walk in seen]), tasks)
+
+        return Seen(mean_gradient(seen), loss, lambda: self._record(tasks, seen, loss), remember)
 
     def _walk(self) -> Callable[[Episodes], MetaGradient]:
         """How this iteration looks at tasks: along their chain and back, or there alone."""

@@ -110,7 +110,9 @@ def check(walk: MetaGradient, loop: PlainWalk) -> None:
     for step, state in enumerate(walk.states):
         for name in loop.states[0][step]:
             expected = torch.stack([states[step][name] for states in loop.states])
-            assert close(state[name].expand_as(expected), expected), (step, name)
+            found = state[name].expand_as(expected)
+            # What nothing moved is zero up to the order of its sums.
+            assert close(found, expected) or float((found - expected).norm()) < 1e-15, (step, name)
 
 
 def gradient_cases() -> Iterator:

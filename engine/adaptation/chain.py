@@ -30,7 +30,7 @@ class MetaGradient(NamedTuple):
     support_loss: Tensor
     query_loss: Tensor
     norms: Tensor
-    states: list[State]
+    states: Sequence[State]
 
 
 class Link(NamedTuple):
@@ -61,6 +61,8 @@ def meta_gradient(
     With `weights`, of the losses after steps 1..k weighted so and added up (Antoniou 2019, equation 4). With
     `constant_memory` each link is made anew on the way back, so that one graph is alive at a time.
     """
+    if (whole := rule.whole_walk(meta_parameters, task, second_order, weights)) is not None:
+        return whole
     walk = Walk(rule, meta_parameters, task, second_order, weights)
     walk.forward(constant_memory)
     gradient, norms = walk.back()
@@ -76,6 +78,8 @@ def meta_gradient(
 @torch.no_grad()
 def follow(rule: Rule, meta_parameters: Parameters, task: Episodes) -> MetaGradient:
     """The rule's chain without a graph and without a gradient: what an outer rule that takes none sees."""
+    if (whole := rule.whole_walk(meta_parameters, task, second_order=False, weights=None)) is not None:
+        return whole
     walk = Walk(rule, meta_parameters, task, second_order=False)
     walk.forward(constant_memory=True, graphless=True)
     loss = walk.query_loss

@@ -7,14 +7,16 @@ import torch
 from torch import Tensor
 
 from engine.adaptation.apply_head import apply_head, head_of, head_scale
+from engine.adaptation.chain import MetaGradient
 from engine.adaptation.heads import HEAD, made_head, read_heads, write_heads
 from engine.adaptation.losses import task_loss
 from engine.adaptation.rates import rate_of
 from engine.adaptation.rule import Rule, Setting, State
 from engine.adaptation.support_batches import support_batch
 from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
+from engine.adaptation.whole import WholeWalks
 from engine.models import Parameters
-from engine.paths import generic_body
+from engine.paths import generic_body, no_whole_walks
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
@@ -62,6 +64,25 @@ class GradientRule(Rule):
         self.model, self.scale = setting.model, head_scale(setting.model)
         self.adapts = adapted_names([*setting.body_names, *head_names(self.model)], adaptation)
         self.carried = self.kept if adaptation.moments == "carried" else {}
+        self.whole: WholeWalks | None = None
+        if no_whole_walks(setting.model, adaptation) is None:
+            of = (self.body, adaptation, self.kind, self.outputs, self.adapts, setting.model)
+            self.whole = WholeWalks(*of, self._made_head)
+
+    def whole_walk(
+        self,
+        meta_parameters: Parameters,
+        task: Episodes,
+        second_order: bool,
+        weights: Sequence[float] | None,
+    ) -> MetaGradient | None:
+        """By the fused core, where it can do all of it."""
+        if self.whole is None:
+            return None
+        last = max(self.steps, 1) - 1
+        if weights is not None and not weights:
+            weights = (*(0.0 for _ in range(last)), 1.0)
+        return self.whole.walk(meta_parameters, task, second_order, weights or ())
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
         """The learned initialisation, one copy a task, the head as `adaptation.head` says, and what the
@@ -93,6 +114,10 @@ class GradientRule(Rule):
         self, state: State, meta_parameters: Parameters, task: Episodes, number: int, second_order: bool
     ) -> tuple[State, Tensor]:
         """One step along the gradient on the support set, or on this step's part of it."""
+        if self.whole is not None and not torch.is_grad_enabled():
+            taken = self.whole.step(state, meta_parameters, task, number)
+            if taken is not None:
+                return taken
         batch = support_batch(task, self.adaptation.batch, number, self.stream)
         with torch.enable_grad():
             leaves = state if second_order else {n: t.detach().requires_grad_() for n, t in state.items()}

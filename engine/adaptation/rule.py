@@ -5,7 +5,8 @@ made its own: tensors with a leading task axis, by name.
 """
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
@@ -17,6 +18,9 @@ from engine.models.blocks import BatchStatistics, Noise
 from engine.presets.schema import Adaptation, Model
 from engine.tasks.draws import Stream
 from engine.tasks.episodes import Episodes, Part
+
+if TYPE_CHECKING:
+    from engine.adaptation.chain import MetaGradient
 
 State = dict[str, Tensor]
 
@@ -95,6 +99,17 @@ class Rule(ABC):
         Differentiable in state and meta-parameters; in first order the support gradient inside is held
         constant.
         """
+
+    def whole_walk(
+        self,
+        meta_parameters: Parameters,
+        task: Episodes,
+        second_order: bool,
+        weights: Sequence[float] | None,
+    ) -> "MetaGradient | None":
+        """The whole chain and its way back in one go, where a rule has such a thing for its setting: what
+        `meta_gradient` gives, or (weights None: no way back) what `follow` gives."""
+        return None
 
     @abstractmethod
     def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.folders import cache_folder
 
-SOURCE = Path(__file__).with_name("kernels.cpp")
+FOLDER = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-fopenmp")
 COMPILE_SECONDS = 120.0
 
@@ -23,20 +23,20 @@ class NoKernelsError(Exception):
     """The kernels cannot be had here; its text is the reason."""
 
 
-@lru_cache(maxsize=1)
-def kernels() -> ctypes.CDLL:
-    """The compiled kernels, compiled now if they never were.
+@lru_cache
+def kernels(name: str = "kernels") -> ctypes.CDLL:
+    """The compiled kernels of `NAME.cpp`, compiled now if they never were.
 
     Raises:
         NoKernelsError: off Linux, without a C++ compiler, or where it fails.
     """
     if sys.platform != "linux":
         raise NoKernelsError("compiled kernels are built on Linux alone")
-    compiler = _compiler()
-    library = cache_folder() / "kernels" / f"{_fingerprint(compiler)}.so"
+    compiler, source = _compiler(), FOLDER / f"{name}.cpp"
+    library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source)}.so"
     try:
         if not library.exists():
-            _compile(compiler, library)
+            _compile(compiler, source, library)
         _share_threads()
         return ctypes.CDLL(str(library))
     except (OSError, subprocess.SubprocessError) as fault:
@@ -60,10 +60,12 @@ def _compiler() -> str:
     raise NoKernelsError("there is no C++ compiler (g++) here")
 
 
-def _fingerprint(compiler: str) -> str:
-    """Names what the kernels depend on: their source, the compiler and its flags, and the processor."""
+def _fingerprint(compiler: str, source: Path) -> str:
+    """Names what kernels depend on: their source, the compiler and its flags, and the processor."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=20).stdout
-    parts = (SOURCE.read_bytes(), version, " ".join(FLAGS).encode(), _processor().encode())
+    text = source.read_text()
+    headers = [(FOLDER / name).read_text() for name in re.findall(r'^#include "(.+)"', text, re.M)]
+    parts = ("".join([text, *headers]).encode(), version, " ".join(FLAGS).encode(), _processor().encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
 
 
@@ -76,13 +78,13 @@ def _processor() -> str:
     return platform.machine() + "".join(line[0] for line in lines if line)
 
 
-def _compile(compiler: str, library: Path) -> None:
+def _compile(compiler: str, source: Path, library: Path) -> None:
     """Compiles beside its place and moves it there, so that a half-written library never stands there."""
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         compiled, linked = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
         for command in (
-            [compiler, *FLAGS, "-c", str(SOURCE), "-o", str(compiled)],
+            [compiler, *FLAGS, "-c", str(source), "-o", str(compiled)],
             # Without an OpenMP of its own: the threads are PyTorch's.
             [compiler, "-shared", str(compiled), "-o", str(linked)],
         ):

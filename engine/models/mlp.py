@@ -16,6 +16,8 @@ class Mlp:
         self.sizes = (inputs, *hidden)
         self.norm = norm
         self.feature_size, self.widest_layer = hidden[-1], max(hidden)
+        self.kernels = False
+        """Whether the fused core may take whole walks on this body."""
 
     def initial_parameters(self, generator: torch.Generator) -> Parameters:
         """Weights and biases uniform in ± 1/√inputs; scale one, shift zero."""

@@ -24,9 +24,14 @@ class OuterOptimizer:
         names = {"adam": ("first", "second", "steps"), "nesterov": ("momentum",), "sgd": ()}
         # Lists of a tensor for each meta-parameter. A momentum of zeros takes its first gradient whole.
         self.kept: dict[str, list[Tensor]] = {
-            name: [_zeros(p, name == "steps") for p in meta_parameters.values()]
+            name: [torch.zeros_like(p) for p in meta_parameters.values()]
             for name in names[outer.optimizer]
         }
+        # All count the same steps, so that one addition counts for all; the kernels want float32.
+        some = next(iter(meta_parameters.values()))
+        self._steps = some.new_zeros(len(meta_parameters), dtype=torch.float32)
+        if "steps" in self.kept:
+            self.kept["steps"] = list(self._steps.unbind())
 
     @torch.no_grad()
     def step(self, gradient: Parameters, rate: float) -> None:
@@ -43,8 +48,26 @@ class OuterOptimizer:
             self._descend(parameters, gradients, rate)
 
     def _adam(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
-        # One fused kernel: on small models a step of many small kernels costs more than the mathematics.
-        fused = parameters[0].device.type != "mps"
+        # One fused kernel: on small models a step of many small kernels costs more than the mathematics, and
+        # so does the functional form's own bookkeeping round that kernel.
+        if parameters[0].device.type in ("cpu", "cuda"):
+            self._steps += 1
+            torch._fused_adam_(
+                parameters,
+                gradients,
+                self.kept["first"],
+                self.kept["second"],
+                [],
+                self.kept["steps"],
+                amsgrad=False,
+                lr=rate,
+                beta1=BETAS[0],
+                beta2=BETAS[1],
+                weight_decay=0,
+                eps=1e-8,
+                maximize=False,
+            )
+            return
         adam(
             parameters,
             gradients,
@@ -53,7 +76,7 @@ class OuterOptimizer:
             [],
             self.kept["steps"],
             foreach=False,
-            fused=fused,
+            fused=False,
             has_complex=False,
             amsgrad=False,
             beta1=BETAS[0],
@@ -90,7 +113,3 @@ class OuterOptimizer:
             for mine, saved in zip(tensors, state[name], strict=True):
                 mine.copy_(saved)
 
-
-def _zeros(parameter: Tensor, scalar: bool) -> Tensor:
-    """Counts of steps are float32, as the kernels want them."""
-    return parameter.new_zeros((), dtype=torch.float32) if scalar else torch.zeros_like(parameter)

@@ -29,6 +29,8 @@ class Episodes(NamedTuple):
 
     def rows(self, begin: int, end: int) -> "Episodes":
         """The tasks from `begin` up to `end`."""
+        if begin == 0 and end >= len(self.indices):
+            return self
         return Episodes(*(tensor[begin:end] for tensor in self))
 
 
