@@ -257,11 +257,40 @@ def test_a_rate_far_from_its_start_is_a_warning_where_nothing_is_gained(tmp_path
 
 
 def test_what_to_try_where_nothing_is_gained(tmp_path: Path) -> None:
-    """A mean spoilt by a few tasks that diverge wants a lower rate; one that hardly moves a larger one."""
-    for before, after, ci95, advice in ((3.6, 16.0, 23.7, "lower"), (3.6, 3.7, 0.3, "try a larger")):
-        told = {"metric": [before, before, before, after], "ci95": [ci95] * 4}
-        found = diagnose(made_run(tmp_path, "sine-10shot", validation=say(**told))).findings
-        assert [f.advice.startswith(advice) for f in found if f.name == "adaptation-gains-nothing"] == [True]
+    """A mean spoilt by tasks that diverge wants a lower rate, as do steps that fit the support set alone; a
+    loss that hardly moves wants a larger one."""
+    for after, ci95, support, advice in (
+        (16.0, 23.7, 3.5, "on some tasks it diverges"),
+        (3.55, 0.3, 1.0, "fit the support set"),
+        (3.55, 0.3, 3.5, "try a larger"),
+    ):
+        told = {"metric": [3.6, 3.6, 3.6, after], "ci95": [ci95] * 4}
+        seen = {"support_loss": [3.6, 3.6, 3.6, support], "error": [3.6, 3.6, 3.6, after]}
+        run = made_run(tmp_path, "sine-10shot", train=say(**seen), validation=say(**told))
+        found = diagnose(run).findings
+        assert [advice in f.advice for f in found if f.name == "adaptation-gains-nothing"] == [True]
+
+
+def test_a_gain_too_small_for_validation_s_interval_is_told_by_training(tmp_path: Path) -> None:
+    """Waves differ by more than adaptation gains; meta-batches before and after it are the same waves."""
+    told = {"metric": [3.6, 3.6, 3.6, 3.2], "ci95": [0.6] * 4}
+    for after, expected in ((3.2, set()), (3.58, {"adaptation-gains-nothing"})):
+        run = made_run(
+            tmp_path,
+            "sine-10shot",
+            train=lambda step, after=after: {"error": [3.6 + step % 7, 3.6, 3.6, after + step % 7]},
+            validation=say(**told),
+        )
+        assert names(run) - {"plateau"} == expected
+
+
+def test_a_head_of_zeros_blocks_the_first_step(tmp_path: Path) -> None:
+    for settings, expected in (
+        (("adaptation.steps=1",), {"dead-layer"}),
+        (("adaptation.steps=2",), set()),
+        (("adaptation.steps=1", "adaptation.parameters=head"), set()),
+    ):
+        assert names(made_run(tmp_path, settings=(*settings, "adaptation.head=zero"))) == expected
 
 
 def test_a_clipped_gradient_may_spike_and_an_uphill_rate_may_rise(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.runs.diagnosis.facts import FEWEST, Facts
 from engine.runs.diagnosis.finding import Finding, counted, iteration, number
 from engine.runs.diagnosis.gain import adapts
+
+if TYPE_CHECKING:
+    from engine.presets import Spec
 
 RISE = 0.02
 """Of the loss before the first step: smaller rises are below what a meta-batch's mean can tell."""
@@ -40,7 +44,7 @@ def overshoot(facts: Facts) -> Iterator[Finding | str]:
     worst = int(shares.argmax())
     if shares[worst] < OFTEN:
         first, last = np.nanmedian(support[:, 0]), np.nanmedian(support[:, -1])
-        if last < first:
+        if last < (1 - RISE) * first:
             yield f"the inner loss falls from {number(first)} to {number(last)}"
         return
     before, after = (float(np.nanmedian(support[:, at])) for at in (worst, worst + 1))
@@ -66,9 +70,18 @@ def overshoot(facts: Facts) -> Iterator[Finding | str]:
 
 def dead_layers(facts: Facts) -> Iterator[Finding | str]:
     """Layers that are meant to adapt and do not move."""
-    if not adapts(facts) or not facts.history.moved:
+    if not adapts(facts):
         return
     assert facts.spec is not None
+    if _blocked(facts.spec):
+        yield Finding(
+            "dead-layer",
+            "hint",
+            "The head alone adapts: a head of zeros hands no gradient down in its first step, the only one.",
+            "take two steps, or adaptation.head=learned; adaptation.parameters=head says that it is meant",
+            {"inner_steps": facts.spec.adaptation.steps, "head": facts.spec.adaptation.head},
+        )
+        return
     largest: dict[str, float] = {}
     for layer, column in facts.history.moved.items():
         recent = facts.recent(column)
@@ -85,16 +98,13 @@ def dead_layers(facts: Facts) -> Iterator[Finding | str]:
     if not dead:
         yield f"all {counted(len(largest), 'layer')} move" if len(largest) > 1 else "its layer moves"
         return
-    zero_head = facts.spec.adaptation.head == "zero" and facts.spec.adaptation.steps == 1
     yield Finding(
         "dead-layer",
         "warning",
         f"{', '.join(dead[:4])}{' and more' if len(dead) > 4 else ''} of {counted(len(largest), 'layer')} "
         f"{'does' if len(dead) == 1 else 'do'} not move in the inner loop: by at most "
         f"{max(largest[layer] for layer in dead):.1e} of its size since {iteration(facts.begin)}.",
-        "a head of zeros hands no gradient down in its first step: take two steps, or adaptation.head learned"
-        if zero_head
-        else "its gradient or its rate is zero: look for units that died (lower outer.learning_rate), and "
+        "its gradient or its rate is zero: look for units that died (lower outer.learning_rate), and "
         "leave out of adaptation.parameters what is not meant to adapt",
         {
             "iterations": [int(facts.begin), facts.done],
@@ -103,6 +113,12 @@ def dead_layers(facts: Facts) -> Iterator[Finding | str]:
             "most_moved": max(largest.values()),
         },
     )
+
+
+def _blocked(spec: "Spec") -> bool:
+    """Whether no gradient reaches the body: no records are needed to know it."""
+    adaptation = spec.adaptation
+    return adaptation.head == "zero" and adaptation.steps == 1 and adaptation.parameters != "head"
 
 
 def _adapting_layers(facts: Facts) -> list[str]:
