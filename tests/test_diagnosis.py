@@ -284,6 +284,25 @@ def test_a_gain_too_small_for_validation_s_interval_is_told_by_training(tmp_path
         assert names(run) - {"plateau"} == expected
 
 
+def test_an_error_that_falls_slowly_is_no_plateau(tmp_path: Path) -> None:
+    """Its interval is mostly that waves differ: they are the same waves in each validation."""
+    for fall, expected in ((0.02, {"plateau"}), (0.1, set())):
+        told = lambda step, fall=fall: {  # noqa: E731
+            "metric": [4.0, 4.0, 4.0, 2.0 * (1 - fall * step / 1000)],
+            "ci95": [0.7] * 4,
+        }
+        seen = say(error=[4.0, 4.0, 4.0, 1.9])
+        assert names(made_run(tmp_path, "sine-10shot", train=seen, validation=told)) == expected
+
+
+def test_tasks_that_are_few(tmp_path: Path) -> None:
+    """Advice suits what there is: classes of images, or a finite set of tasks."""
+    for settings, word in (((), "training.augment"), (("training.tasks=10",), "training.tasks=null")):
+        case = trained(0.99) | validated(lambda step: 0.8 + 0.08 * step / 1000)
+        found = diagnose(made_run(tmp_path, settings=(*QUERY, *settings), **case)).findings
+        assert [word in finding.advice for finding in found] == [True]
+
+
 def test_a_head_of_zeros_blocks_the_first_step(tmp_path: Path) -> None:
     for settings, expected in (
         (("adaptation.steps=1",), {"dead-layer"}),

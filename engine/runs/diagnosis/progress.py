@@ -19,8 +19,9 @@ GAP = 0.10
 """Of accuracy, between training and validation classes: more than any choice of algorithm here is worth."""
 GAP_ERROR = 2.0
 """Times the training error, for tasks that are measured by one."""
-SLIGHT = 0.25
-"""Of a half-width: what a validation may still gain and yet be called flat."""
+SLIGHT, SLIGHT_ERROR = 0.25, 0.03
+"""Of a half-width: what a validation may still gain and yet be called flat; of an error, whose half-width is
+mostly that waves differ, a thirtieth of it at most."""
 NOISY = 1.0
 """Times the deviation that episodes explain: validations share their episodes, so that swings as large
 come from the training."""
@@ -39,13 +40,19 @@ def overfitting(facts: Facts) -> Iterator[Finding | str]:
     gap, fall = _gap(facts), _fall(facts)
     apart, fell = gap[0] if gap else "", fall[0] if fall else ""
     figures = {**(gap[1] if gap else {}), **(fall[1] if fall else {})}
+    finite = facts.spec.training.tasks is not None
+    images = measure.metric == "accuracy"
+    tasks = "tasks" if finite or not images else "classes"
+    more = "endless tasks (training.tasks=null)" if finite else "more tasks"
+    if images and not finite:
+        more = "more classes or training.augment"
     if gap and fall:
         yield Finding(
             "overfits-training-classes",
             "warning",
-            f"It overfits the classes that it trains on: {apart}, and {fell}.",
-            "the best checkpoint on validation is the one that is tested; to gain more: more classes or "
-            "training.augment, a smaller model, or fewer iterations",
+            f"It overfits the {tasks} that it trains on: {apart}, and {fell}.",
+            f"the best checkpoint on validation is the one that is tested; to gain more: {more}, "
+            "a smaller model, or fewer iterations",
             figures,
         )
     elif fall:
@@ -61,8 +68,8 @@ def overfitting(facts: Facts) -> Iterator[Finding | str]:
         yield Finding(
             "generalisation-gap",
             "hint",
-            f"It knows the classes that it trains on better than others: {apart}.",
-            "more classes or training.augment narrow it; validation still rises, so it is no reason to stop",
+            f"It knows the {tasks} that it trains on better than others: {apart}.",
+            f"{more} narrow it; validation has not fallen, so it is no reason to stop",
             figures,
         )
     else:
@@ -147,7 +154,10 @@ def plateau(facts: Facts) -> Iterator[Finding | str]:
     steps, values, width = steps[since], values[since], float(np.median(widths[since]))
     gained, error = _line(steps, facts.measure.sign * values)
     measure = facts.measure
-    flat = gained <= SLIGHT * width or (gained <= width and gained <= 2 * error)
+    slight = SLIGHT * width
+    if measure.metric == "mse":
+        slight = min(slight, SLIGHT_ERROR * abs(float(values.mean())))
+    flat = gained <= slight or (gained <= width and gained <= 2 * error)
     if not flat:
         yield f"validation still gained {measure.points(gained)} since {iteration(steps[0])}"
         return
@@ -157,7 +167,7 @@ def plateau(facts: Facts) -> Iterator[Finding | str]:
         f"Validation is flat since a third of training: {measure.text(values[0])} at {iteration(steps[0])}, "
         f"{measure.text(values[-1])} at {iteration(steps[-1])}, each ± {measure.points(width)}.",
         "more iterations will not help: a third of them would do, and what can still gain is the model, the "
-        "rates or more training classes",
+        "rates or more to train on",
         {
             "iterations": [int(steps[0]), int(steps[-1])],
             "first": measure.told(float(values[0])),
