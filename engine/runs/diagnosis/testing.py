@@ -14,6 +14,8 @@ MANY = 10
 """Queries of a task that are normalised together: their mean then tells what classes there are."""
 MATTERS = 0.5
 """Points of accuracy that other queries may give before it is said: the last digit of published tables."""
+MUCH = 2.0
+"""Points from which on it is more than many published methods differ by."""
 SLOW = 2.0
 """Times slower than before: turbo clocks and neighbours make up to half of that, a lost device or memory
 that is swapped more."""
@@ -43,7 +45,7 @@ def batch_statistics(facts: Facts) -> Iterator[Finding | str]:
             return
         yield Finding(
             "statistics-leak",
-            "warning",
+            "warning" if worth > MUCH else "hint",
             f"Its queries help one another: {values[0].mean():.1f} with the statistics of all {queries} "
             f"queries of a task, {values[1].mean():.1f} {how}, {worth:.1f} ± {width:.1f}{unit} more, at "
             f"{iteration(together['checkpoint_step'])}.",
