@@ -16,6 +16,7 @@ from engine.adaptation.support_batches import support_batch
 from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
 from engine.adaptation.whole import WholeWalks
 from engine.models import Parameters
+from engine.models.mlp import Mlp
 from engine.paths import generic_body, no_whole_walks
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
@@ -65,7 +66,7 @@ class GradientRule(Rule):
         self.adapts = adapted_names([*setting.body_names, *head_names(self.model)], adaptation)
         self.carried = self.kept if adaptation.moments == "carried" else {}
         self.whole: WholeWalks | None = None
-        if no_whole_walks(setting.model, adaptation) is None:
+        if isinstance(self.body, Mlp) and no_whole_walks(setting.model, adaptation) is None:
             of = (self.body, adaptation, self.kind, self.outputs, self.adapts, setting.model)
             self.whole = WholeWalks(*of, self._made_head)
 

@@ -13,7 +13,7 @@ from engine.adaptation.losses import Kind
 from engine.adaptation.rates import RATES
 from engine.adaptation.rule import State
 from engine.fused.mlp import SUFFIXES, Batch, Descended, Descent, MlpDescent
-from engine.models import Body, Parameters
+from engine.models import Parameters
 from engine.models.mlp import Mlp
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation, Model
@@ -53,7 +53,7 @@ class WholeWalks:
 
     def __init__(
         self,
-        body: Body,
+        body: Mlp,
         adaptation: Adaptation,
         kind: Kind,
         outputs: int,
@@ -61,7 +61,6 @@ class WholeWalks:
         model: Model,
         made_head: MadeHead,
     ) -> None:
-        assert isinstance(body, Mlp)
         self.body, self.adaptation, self.made_head = body, adaptation, made_head
         head = head_names(model)
         names = [f"linear{n}.{part}" for n in range(1, len(body.sizes)) for part in ("weight", "bias")]

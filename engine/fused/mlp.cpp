@@ -47,10 +47,15 @@ struct Layer {
 
 // to[o][i] = from[i][o], its rows filled up with zeros.
 template <class S> void turn(const S* from, const Layer& layer, S* to) {
-    for (Int o = 0; o < layer.outputs; ++o) {
-        for (Int i = 0; i < layer.inputs; ++i) to[o * layer.deep + i] = from[i * layer.wide + o];
-        for (Int i = layer.inputs; i < layer.deep; ++i) to[o * layer.deep + i] = 0;
-    }
+    constexpr int L = LANES<S>;
+    for (Int i = 0; i < layer.deep; i += L)
+        for (Int o = 0; o < layer.wide; o += L) {
+            Vector<S> block[L];
+            for (int n = 0; n < L; ++n)
+                block[n] = i + n < layer.inputs ? load(from + (i + n) * layer.wide + o) : Vector<S>{};
+            turn_block<S>(block);
+            for (int n = 0; n < L && o + n < layer.outputs; ++n) store(to + (o + n) * layer.deep + i, block[n]);
+        }
 }
 
 // ---- A net on one batch --------------------------------------------------------------------------------------

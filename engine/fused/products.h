@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 namespace {
 
@@ -83,6 +85,31 @@ template <class S> void pass_on(S* x, Int x_line, const S* by, Int by_line, Int 
     for (Int row = 0; row < rows; ++row)
         for (Int n = 0; n < columns; ++n)
             x[row * x_line + n] = by[row * by_line + n] <= 0 ? S(0) : x[row * x_line + n];
+}
+
+// Rows become columns: each round takes the top bit of a cell's row to the end of its column, and the other way.
+template <class S> inline void turn_block(Vector<S>* rows) {
+    constexpr int L = LANES<S>;
+#if defined(__clang__)
+    for (int r = 0; r < L; ++r)
+        for (int c = 0; c < r; ++c) {
+            const S kept = rows[r][c];
+            rows[r][c] = rows[c][r], rows[c][r] = kept;
+        }
+#else
+    typedef typename std::conditional<sizeof(S) == 4, std::int32_t, std::int64_t>::type Number;
+    typedef Number Numbers __attribute__((vector_size(BYTES)));
+    Numbers low, high;
+    for (int n = 0; n < L; ++n) low[n] = n / 2 + n % 2 * L, high[n] = low[n] + L / 2;
+    for (int round = 1; round < L; round *= 2) {
+        Vector<S> turned[L];
+        for (int r = 0; r < L / 2; ++r) {
+            turned[2 * r] = __builtin_shuffle(rows[r], rows[r + L / 2], low);
+            turned[2 * r + 1] = __builtin_shuffle(rows[r], rows[r + L / 2], high);
+        }
+        for (int r = 0; r < L; ++r) rows[r] = turned[r];
+    }
+#endif
 }
 
 template <class S> S inner(const S* a, const S* b, Int count) {  // whole vectors
