@@ -216,7 +216,7 @@ class MlpDescent:
             desk.weights[:] = [*weights]
         given = [t if t.is_contiguous() else t.contiguous() for t in batch]
         asked.support_x, asked.support_y, asked.query_x, asked.query_y = (t.data_ptr() for t in given)
-        found = torch.empty(desk.total, dtype=self.dtype).split(desk.found)
+        found = torch.empty(desk.total, dtype=self.dtype).split_with_sizes(desk.found)
         states, support_loss, query_loss, norms, flat = found
         asked.states, asked.support_loss, asked.query_loss, asked.norms, asked.gradient = (
             t.data_ptr() for t in found
@@ -227,7 +227,7 @@ class MlpDescent:
         del held, given
         gradient = {}
         if weights:
-            parts = zip(self.places, flat.split(self.lengths), self.shapes, strict=True)
+            parts = zip(self.places, flat.split_with_sizes(self.lengths), self.shapes, strict=True)
             gradient = {name: part.view(size) for name, part, size in parts}
         return Descended(
             support_loss.view(tasks, steps),
