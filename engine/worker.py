@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from engine.devices import device_name
 from engine.errors import RequestError
+from engine.fused.library import NoKernelsError, compiled
 from engine.presets import load_spec
 from engine.requests import ENDED, Asked, evaluations
 from engine.runs import (
@@ -71,10 +73,20 @@ def train(folder: Path, descriptor: int) -> int:
                 clear(run)
                 return 0
             status.update(state="starting", phase="importing torch", device=device)
+            if device == "cpu":
+                threading.Thread(target=_compile_ahead, args=(spec.model.name,), daemon=True).start()
             from engine.train_job import train_run
 
             return train_run(run, spec, device, status, stop)
     return 1
+
+
+def _compile_ahead(model: str) -> None:
+    """Has the kernels of a model compiled while torch is imported; whoever needs them says what was wrong."""
+    name = {"conv4": "kernels", "mlp": "mlp"}.get(model)
+    with suppress(NoKernelsError):
+        if name is not None:
+            compiled(name)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from engine.fused.library import why_not
+from engine.fused.library import NoKernelsError, compiled, why_not
 from engine.learner import Learner
 from engine.models.blocks import BatchStatistics
 from engine.models.conv4 import Conv4
@@ -262,6 +262,21 @@ def test_threads_change_no_bit() -> None:
         found.append(learner.body(learner.meta_parameters, x, BatchStatistics()).detach())
     torch.set_num_threads(threads)
     assert torch.equal(*found)
+
+
+def test_a_compiler_that_fails_is_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KSHOT_CACHE", str(tmp_path))
+    for script, said in (
+        ("exit 3", "ended with 3"),
+        ('case "$1" in --version) echo cxx 1;; *) echo "k.cpp:1: error: no" >&2; exit 1;; esac', "error: no"),
+    ):
+        compiler = tmp_path / "cxx"
+        compiler.write_text(f"#!/bin/sh\n{script}\n")
+        compiler.chmod(0o755)
+        monkeypatch.setenv("CXX", str(compiler))
+        with pytest.raises(NoKernelsError, match=said):
+            compiled("kernels")
+    assert not list(tmp_path.rglob("*.so"))
 
 
 def test_what_the_kernels_cannot_do_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """The kernels, compiled once on the machine that they run on and kept in the cache folder."""
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import platform
@@ -16,7 +17,8 @@ from engine.folders import cache_folder
 
 FOLDER = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-fopenmp")
-COMPILE_SECONDS = 120.0
+COMPILE_SECONDS = 600.0
+"""Four seconds of work; on a machine that does other things it may take a hundred times as long."""
 
 
 class NoKernelsError(Exception):
@@ -30,17 +32,35 @@ def kernels(name: str = "kernels") -> ctypes.CDLL:
     Raises:
         NoKernelsError: off Linux, without a C++ compiler, or where it fails.
     """
-    if sys.platform != "linux":
-        raise NoKernelsError("compiled kernels are built on Linux alone")
-    compiler, source = _compiler(), FOLDER / f"{name}.cpp"
-    library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source)}.so"
+    library = compiled(name)
+    _share_threads()
     try:
-        if not library.exists():
-            _compile(compiler, source, library)
-        _share_threads()
         return ctypes.CDLL(str(library))
+    except OSError as fault:
+        raise NoKernelsError(f"the kernels cannot be loaded: {fault}") from None
+
+
+def compiled(name: str) -> Path:
+    """Where the library of `NAME.cpp` lies, compiled now if it never was. Imports no torch.
+
+    Raises:
+        NoKernelsError: there is no compiler, or it fails.
+    """
+    compiler, source = _compiler(), FOLDER / f"{name}.cpp"
+    try:
+        library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source)}.so"
+        if not library.exists():
+            library.parent.mkdir(parents=True, exist_ok=True)
+            with library.with_suffix(".lock").open("w") as lock:
+                # Whoever comes second finds it compiled.
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not library.exists():
+                    _compile(compiler, source, library)
+    except subprocess.TimeoutExpired:
+        raise NoKernelsError(f"{compiler} did not end within {COMPILE_SECONDS:.0f} s") from None
     except (OSError, subprocess.SubprocessError) as fault:
         raise NoKernelsError(f"the kernels could not be compiled: {_first_line(fault)}") from None
+    return library
 
 
 def why_not() -> str | None:
@@ -53,6 +73,8 @@ def why_not() -> str | None:
 
 
 def _compiler() -> str:
+    if sys.platform != "linux":
+        raise NoKernelsError("compiled kernels are built on Linux alone")
     for name in (os.environ.get("CXX", ""), "g++", "c++"):
         found = shutil.which(name) if name else None
         if found:
@@ -80,7 +102,6 @@ def _processor() -> str:
 
 def _compile(compiler: str, source: Path, library: Path) -> None:
     """Compiles beside its place and moves it there, so that a half-written library never stands there."""
-    library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         compiled, linked = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
         for command in (
@@ -105,6 +126,8 @@ def _share_threads() -> None:
 
 
 def _first_line(fault: Exception) -> str:
-    said = getattr(fault, "stderr", None)
-    text = said.decode(errors="replace") if isinstance(said, bytes) and said else str(fault)
-    return next((line for line in text.splitlines() if "error" in line), text.splitlines()[0] if text else "")
+    if isinstance(fault, subprocess.CalledProcessError):
+        said = fault.stderr.decode(errors="replace").splitlines() if fault.stderr else []
+        said = [line for line in said if "error" in line] or said
+        return said[0] if said else f"{Path(fault.cmd[0]).name} ended with {fault.returncode}"
+    return str(fault)

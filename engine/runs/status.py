@@ -155,7 +155,8 @@ def last_word(run: Run) -> Status:
         return _unreadable(run, "there is no status.json")
     except (OSError, ValueError) as error:
         return _unreadable(run, f"status.json cannot be read: {plain(error)}")
-    if not isinstance(content, dict) or content.get("state") not in STATES:
+    state = content.get("state") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or not isinstance(state, str) or state not in STATES:
         return _unreadable(run, "status.json holds no state that kshot knows")
     return from_content(content)
 
