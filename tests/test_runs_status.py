@@ -145,8 +145,8 @@ def test_a_writer_that_says_its_last_word_is_never_called_crashed(
     os.close(descriptor)
 
 
-GARBLED = [b"", b"{", b"null", b"[]", b'{"state": "running"', b'{"state": 3}', b'{"state": [1]}', b'{"state": "crashed"}']
-GARBLED += [b"\xff\xfe\x00", b"[" * 100_000, b'{"state": "done"}', b"9" * 5000]
+GARBLED = [b"", b"{", b"null", b"[]", b'{"state": "running"', b'{"state": 3}', b'{"state": [1]}']
+GARBLED += [b'{"state": "crashed"}', b"\xff\xfe\x00", b"[" * 100_000, b'{"state": "done"}', b"9" * 5000]
 
 
 @pytest.mark.parametrize("content", GARBLED)
