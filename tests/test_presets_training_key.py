@@ -342,10 +342,10 @@ def test_effective_values_count_and_not_who_gave_them() -> None:
         return training_key(resolve("omniglot-5way-1shot", "maml", overrides=overrides).spec)
 
     assert key("training.shots=1", "training.ways=5") == key("training.shots=null", "training.ways=null")
-    spec = resolve("omniglot-5way-1shot", "pretrain").spec
+    spec = resolve("glyphs-5way-1shot", "pretrain").spec
     examples = spec.training.tasks_per_batch * 5 * (1 + (spec.training.queries or spec.task.queries))
     given = resolve(
-        "omniglot-5way-1shot", "pretrain", overrides=[f"training.examples_per_batch={examples}"]
+        "glyphs-5way-1shot", "pretrain", overrides=[f"training.examples_per_batch={examples}"]
     ).spec
     assert training_key(given) == training_key(spec)
 

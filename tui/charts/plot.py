@@ -17,6 +17,9 @@ _SMOOTHED_FROM = 20
 """Fewer points than this are drawn as they are: a mean of few would hide them."""
 
 
+_REMEMBERED_UP_TO, _REMEMBERED = 64, 256
+
+
 @dataclass(frozen=True)
 class Frame:
     """The ranges that a canvas shows, and whether y is on a log scale (then both its ends are above 0)."""
@@ -131,6 +134,9 @@ def draw_band(canvas: Canvas, frame: Frame, series: Series, ink: int) -> None:
     canvas.stamp(across[sparse], down[sparse], ink, light=True)
 
 
+_remembered: dict[tuple[bytes, bytes, Frame, int, int], tuple[Ints, Ints]] = {}
+
+
 def draw_curve(
     canvas: Canvas, frame: Frame, series: Series, ink: int, *, raw: bool = False, along: int = -1
 ) -> None:
@@ -140,9 +146,7 @@ def draw_curve(
     if series.kind == "points":
         _draw_points(canvas, frame, series, ink)
         return
-    part = _window(series.x, frame.x, beyond=1)
-    columns = by_column(_columns(canvas, frame, series.x[part]), _rows(canvas, frame, series.y[part]))
-    x, y = _line(columns, canvas)
+    x, y = _dots(canvas, frame, series)
     drawn = _dashes(x, y) if series.dashed else slice(None)
     canvas.stamp(x[drawn], y[drawn], ink, light=raw)
     if series.shape and not raw:
@@ -151,6 +155,24 @@ def draw_curve(
         if along >= 0:
             _mark_along(canvas, x, y, series.shape, ink, along)
         _mark_end(canvas, x, y, series.shape, ink)
+
+
+def _dots(canvas: Canvas, frame: Frame, series: Series) -> tuple[Ints, Ints]:
+    """The dots of a curve. Those of short ones are remembered: an inner loop's fan moves on by one record a
+    frame, and all its other curves are what they were."""
+    key = None
+    if len(series.x) <= _REMEMBERED_UP_TO:
+        key = (series.x.tobytes(), series.y.tobytes(), frame, canvas.width, canvas.height)
+        if key in _remembered:
+            return _remembered[key]
+    part = _window(series.x, frame.x, beyond=1)
+    columns = by_column(_columns(canvas, frame, series.x[part]), _rows(canvas, frame, series.y[part]))
+    dots = _line(columns, canvas)
+    if key is not None:
+        if len(_remembered) >= _REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = dots
+    return dots
 
 
 def row_of(value: float, frame: Frame, height: int) -> int:
