@@ -56,6 +56,14 @@ class Opened(Workbench):
             self.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
+@pytest.fixture(autouse=True)
+def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is, folders answer before the first frame and keys wait for one another."""
+    if "never_answer" not in request.node.name:
+        monkeypatch.setattr("tui.bench.opening.PATIENCE", 20.0)
+    monkeypatch.setattr("tui.typed_ahead.PATIENCE_SECONDS", 30.0)
+
+
 async def until(app: Opened, true) -> None:
     """Lets the app work until something is so."""
     end = time.monotonic() + 10
