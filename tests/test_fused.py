@@ -184,7 +184,7 @@ def test_the_second_derivative_against_finite_differences() -> None:
     parameters = {
         n: p.double().expand(2, *p.shape).clone() for n, p in body.initial_parameters(generator).items()
     }
-    x = torch.rand(2, 4, 1, 12, 12, generator=generator, dtype=torch.float64)
+    x = torch.rand(2, 4, 1, 16, 16, generator=generator, dtype=torch.float64)
     direction = {
         n: torch.randn(p.shape, generator=generator, dtype=torch.float64) for n, p in parameters.items()
     }
@@ -228,6 +228,38 @@ def test_convolutions_against_pytorch(stride: int, inputs: int, outputs: int) ->
         assert closeness(found, by_x) < 1e-5
 
 
+def test_one_pass_differentiated_in_several_ways() -> None:
+    """Two losses on the same features, one of them linear in these; then a third derivative is refused."""
+    body = Conv4((1, 16, 16), 8, "max", "flatten", "batch")
+    generator = torch.Generator().manual_seed(2)
+    initial = body.initial_parameters(generator)
+    x = torch.rand(2, 4, 1, 16, 16, generator=generator, dtype=torch.float64)
+    head = torch.rand(2, 1, body.feature_size, generator=generator, dtype=torch.float64)
+
+    def product(three_times: bool) -> list[Tensor]:
+        values = {n: p.double().expand(2, *p.shape).clone().requires_grad_() for n, p in initial.items()}
+        features = body(values, x, BatchStatistics())
+        weights = head.clone().requires_grad_()
+        one = torch.autograd.grad((features * weights).sum(), list(values.values()), create_graph=True)
+        two = torch.autograd.grad(features.square().sum(), list(values.values()), create_graph=True)
+        linear = list(
+            torch.autograd.grad(sum(g.sin().sum() for g in one), list(values.values()), retain_graph=True)
+        )
+        total = sum((g.sin() + h.cos()).sum() for g, h in zip(one, two, strict=True))
+        # A walk that stops before the pass must leave nothing behind for the next.
+        linear += torch.autograd.grad(total, weights, retain_graph=True)
+        return [*linear, *torch.autograd.grad(total, list(values.values()), create_graph=three_times)]
+
+    found = []
+    for body.kernels in (True, False):
+        found.append(product(three_times=False))
+    for ours, wanted in zip(*found, strict=True):
+        assert closeness(ours, wanted) < 1e-9
+    body.kernels = True
+    with pytest.raises(RuntimeError, match="twice"):
+        product(three_times=True)
+
+
 def test_a_pass_goes_when_its_graph_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that autograd's nodes hold leads back to them: Python cannot free such a circle."""
     from engine.fused import body as calculus
@@ -240,7 +272,7 @@ def test_a_pass_goes_when_its_graph_goes(monkeypatch: pytest.MonkeyPatch) -> Non
             passes.append(weakref.ref(self))
 
     monkeypatch.setattr("engine.fused.features.Pass", Watched)
-    body = Conv4((1, 12, 12), 8, "max", "flatten", "batch")
+    body = Conv4((1, 16, 16), 8, "max", "flatten", "batch")
     body.kernels = True
     parameters = body.initial_parameters(torch.Generator().manual_seed(0))
     parameters = {n: p.double().expand(2, *p.shape).clone().requires_grad_() for n, p in parameters.items()}

@@ -63,14 +63,12 @@ class Slopes:
 
 @dataclass
 class Block:
-    """A block's pass: its padded source, its filters, the names of what all tasks share, and what it gave.
-    `slopes` are kept once the way back has been gone."""
+    """A block's pass: its padded source, its filters, the names of what all tasks share, and what it gave."""
 
     source: Tensor
     filters: Tensor
     shared: frozenset[str]
     normed: Normed
-    slopes: Slopes | None = None
 
 
 @dataclass
@@ -124,8 +122,11 @@ class Pass:
             return spread.expand(tasks, examples, height, width, channels).contiguous()
         return slope.unflatten(2, (channels, height, width)).permute(0, 1, 3, 4, 2).contiguous()
 
-    def back(self, slope: Tensor, wanted: Collection[str], keep: bool) -> dict[str, Tensor]:
-        """The slopes of the `wanted` parameters from that of the features; `keep` what `change` needs."""
+    def back(
+        self, slope: Tensor, wanted: Collection[str], kept: list[Slopes] | None = None
+    ) -> dict[str, Tensor]:
+        """The slopes of the `wanted` parameters from that of the features `[T, B, D]`; what `change` needs is
+        put into `kept`, the last block first."""
         found: dict[str, Tensor] = {}
         out: Tensor | None = self._maps(slope)
         last = _first_block(wanted)
@@ -134,8 +135,8 @@ class Pass:
             assert out is not None
             source, scale, shift = norm_backward(block.normed, out)
             turned = transposed(block.filters) if number > last else None
-            if keep:
-                block.slopes = Slopes(out, source, scale, shift, turned)
+            if kept is not None:
+                kept.append(Slopes(out, source, scale, shift, turned))
             self._put(found, number, wanted, (source, scale, shift), None)
             out = self._before(block, source, turned)
         return found
@@ -192,17 +193,16 @@ class Pass:
         return None if moving is None else self._features(moving), changes
 
     def change(
-        self, changes: list[Change], dslope: Tensor | None, wanted: Collection[str]
+        self, kept: list[Slopes], changes: list[Change], dslope: Tensor | None, wanted: Collection[str]
     ) -> dict[str, Tensor]:
-        """How the slopes that `back` gave change along a direction; `dslope` is the change of the features'
-        slope (None: it stays)."""
+        """How the slopes that `back` gave change along the direction of `changes`, from what it kept;
+        `dslope` is the change of the features' slope (None: it stays)."""
         found: dict[str, Tensor] = {}
         last = _first_block(wanted)
         out = None if dslope is None else self._maps(dslope)
         for number in reversed(range(last, self.net.blocks + 1)):
             block, moved = self.blocks[number - 1], changes[number - 1]
-            slopes = block.slopes
-            assert slopes is not None
+            slopes = kept[self.net.blocks - number]
             if moved.tangent is None and out is None:
                 continue
             given = torch.zeros_like(slopes.out) if out is None else out

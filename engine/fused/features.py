@@ -6,48 +6,56 @@ there both parts of the Hessian's product are found in one walk back through the
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from engine.fused.body import Change, Net, Pass
+from engine.fused.body import Change, Net, Pass, Slopes
 from engine.models.blocks import Observed
 
 
+class _Moved(NamedTuple):
+    """What one slope's own way back leaves to be found: autograd's walk that it belongs to, what the slope
+    kept, and the change of each block."""
+
+    walk: int
+    kept: list[Slopes]
+    changes: list[Change]
+
+
 class _Held:
-    """One pass, by what its parameters are called; and the changes along the direction that its second way
-    back has still to take."""
+    """One pass, what its parameters are called, and what the ways back of its slopes leave to be found."""
 
     def __init__(self, names: tuple[str, ...], passed: Pass) -> None:
         self.names, self.passed = names, passed
-        self.changes: list[Change] | None = None
-        self.has_kept = False
+        self.moved: list[_Moved] = []
 
 
 class _Slopes(torch.autograd.Function):
-    """The slopes of the parameters from that of the features."""
+    """The slopes of the parameters from that of the features. The features stand among its inputs so that
+    autograd goes on from here to their pass, also where the slope does not depend on them."""
 
     @staticmethod
-    def forward(ctx: Any, held: _Held, wanted: tuple[str, ...], slope: Tensor, *_: Tensor) -> Any:
-        ctx.held, ctx.wanted = held, wanted
+    def forward(
+        ctx: Any, held: _Held, wanted: tuple[str, ...], slope: Tensor, features: Tensor, *_: Tensor
+    ) -> Any:
+        ctx.held, ctx.wanted, ctx.like = held, wanted, (features.shape, features.dtype)
         ctx.set_materialize_grads(False)
-        keep = any(ctx.needs_input_grad)
-        if keep and held.has_kept:
-            raise NotImplementedError("one pass through the body is differentiated twice in two ways")
-        held.has_kept |= keep
+        ctx.kept = [] if any(ctx.needs_input_grad) else None
         # Detached: what is kept of it must not lead back to this node.
-        found = held.passed.back(slope.detach(), wanted, keep)
+        found = held.passed.back(slope.detach(), wanted, ctx.kept)
         return tuple(found[name] for name in wanted)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *direction: Tensor | None) -> Any:
         moving = {n: d for n, d in zip(ctx.wanted, direction, strict=True) if d is not None}
-        features, ctx.held.changes = ctx.held.passed.along(moving)
-        # What this means for the parameters is found when the pass itself is reached.
-        return (None, None, features, *(None for _ in ctx.held.names))
+        change, changes = ctx.held.passed.along(moving)
+        ctx.held.moved.append(_Moved(_walk(), ctx.kept, changes))
+        shape, dtype = ctx.like
+        return (None, None, change, torch.zeros(shape, dtype=dtype), *(None for _ in ctx.held.names))
 
 
 class _Features(torch.autograd.Function):
@@ -56,19 +64,37 @@ class _Features(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, held: _Held, *values: Tensor) -> Tensor:
         ctx.held = held
-        ctx.save_for_backward(*values)
-        return held.passed.features()
+        features = held.passed.features()
+        ctx.save_for_backward(features, *values)
+        return features
 
     @staticmethod
     def backward(ctx: Any, slope: Tensor) -> Any:
         held: _Held = ctx.held
+        # A walk that asked for nothing of the pass itself leaves its part behind.
+        moved, held.moved = [one for one in held.moved if one.walk == _walk()], []
         wanted = tuple(n for n, needs in zip(held.names, ctx.needs_input_grad[1:], strict=True) if needs)
-        if held.changes is not None:
-            changes, held.changes = held.changes, None
-            found = held.passed.change(changes, slope, wanted)
-        else:
-            found = dict(zip(wanted, _Slopes.apply(held, wanted, slope, *ctx.saved_tensors), strict=True))
-        return (None, *(found.get(name) for name in held.names))
+        if not moved:
+            slopes = _Slopes.apply(held, wanted, slope, *ctx.saved_tensors)
+            return (None, *(dict(zip(wanted, slopes, strict=True)).get(name) for name in held.names))
+        if torch.is_grad_enabled():
+            raise RuntimeError("the kernels differentiate twice, not three times")
+        # The slope's change counts once, whatever the number of slopes that were moved.
+        slopes_of = [slope, *(None for _ in moved[1:])]
+        parts = [
+            held.passed.change(one.kept, one.changes, dslope, wanted)
+            for one, dslope in zip(moved, slopes_of, strict=True)
+        ]
+        return (None, *(_added([part[n] for part in parts if n in part]) for n in held.names))
+
+
+def _walk() -> int:
+    """The number of autograd's walk back that this thread is in."""
+    return torch._C._current_graph_task_id()
+
+
+def _added(parts: list[Tensor]) -> Tensor | None:
+    return torch.stack(parts).sum(0) if len(parts) > 1 else parts[0] if parts else None
 
 
 def features(
