@@ -8,6 +8,7 @@ import torch
 
 import engine.portions
 from engine import bench
+from engine.bench.plain import plain_meta_gradient
 from engine.errors import RequestError
 from engine.fused.library import why_not
 from engine.models.conv4 import Conv4
@@ -46,7 +47,7 @@ def test_the_fused_path_has_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         used.append(bool(calls))
         return [0.3, 0.2, 0.1][len(used) % 3 - 1]
 
-    monkeypatch.setattr(bench, "median_seconds", time_once)
+    monkeypatch.setattr("engine.bench.measuring.median_seconds", time_once)
     small = bench.Workload("small", 3, 1, 1, 2, filters=16, pooling="max")
     rows = bench.measure(small, torch.device("cpu"), 0.01)
     assert used == [False, False, True] * 2  # no kernel answers for the loop or the generic path
@@ -60,17 +61,44 @@ def test_a_fused_path_that_computes_something_else_is_not_timed(monkeypatch: pyt
     right = Conv4._by_kernels
     monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: 1.1 * right(*given))
     small = bench.Workload("small", 3, 1, 1, 2, filters=16, pooling="max")
-    with pytest.raises(RuntimeError, match="the fused path and the plain loop disagree"):
+    with pytest.raises(RuntimeError, match="fused and the plain loop disagree"):
         bench.measure(small, torch.device("cpu"), 0.01)
 
 
 def test_a_path_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = bench.plain_loop
+    right = plain_meta_gradient
     monkeypatch.setattr(
-        bench, "plain_loop", lambda *arguments: {n: 2 * g + 1 for n, g in right(*arguments).items()}
+        "engine.bench.ways.plain_meta_gradient",
+        lambda *arguments: {n: 2 * g + 1 for n, g in right(*arguments).items()},
     )
     with pytest.raises(RuntimeError, match="disagree"):
         bench.main(["--workload", "sine", "--seconds", "0.1", "--device", "cpu"])
+
+
+@pytest.mark.parametrize("kernels", ["0", "1"])
+def test_evaluation_agrees_with_one_episode_after_the_other(
+    kernels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KSHOT_KERNELS", kernels)
+    monkeypatch.setattr("engine.bench.ways.CHECKED_TASKS", 7)
+    small = bench.Workload("small", 3, 2, 5, 7, filters=16, what="evaluation")
+    made = bench.prepare(small, torch.device("cpu"))
+    assert list(made.ways) == ["loop", "generic", *(["fused"] if made.not_fused is None else [])]
+    assert all(len(work()["accuracy"]) == 7 for work in made.ways.values())
+
+
+def test_an_evaluation_that_finds_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.bench.ways.scores", lambda *given: torch.full((4, 1), 0.3))
+    small = bench.Workload("small", 3, 2, 5, 7, filters=4, what="evaluation")
+    with pytest.raises(RuntimeError, match="disagree on accuracy"):
+        bench.measure(small, torch.device("cpu"), 0.01)
+
+
+def test_steps_made_anew_have_rows_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KSHOT_KERNELS", "0")
+    small = bench.Workload("small", 3, 3, 1, 2, filters=4, recomputed=True)
+    rows = bench.measure(small, torch.device("cpu"), 0.01)
+    assert [row["path"] for row in rows[:-1]] == ["loop", "generic", "generic, steps made anew"]
 
 
 def test_an_unknown_workload_is_refused() -> None:

@@ -1,0 +1,36 @@
+"""Seconds per meta-iteration on this machine: the generic path and the fused one against the plain loop over
+tasks. All compute the same numbers; the bench checks that before it times them."""
+
+import json
+from collections.abc import Sequence
+
+from engine.bench.measuring import measure
+from engine.bench.ways import Bench, prepare
+from engine.bench.workloads import WORKLOADS, Workload
+from engine.devices import device_name
+from engine.errors import RequestError
+from engine.train_job import torch_device
+
+__all__ = ["WORKLOADS", "Bench", "Workload", "main", "measure", "prepare"]
+
+
+def main(options: Sequence[str]) -> int:
+    """Prints a row of JSON a line for every workload whose name holds the given text; `--device`,
+    `--seconds`.
+
+    Raises:
+        RequestError: no workload fits.
+    """
+    settings = dict(zip(options[::2], options[1::2], strict=False))
+    wanted = settings.get("--workload", "")
+    chosen = [w for w in WORKLOADS if wanted in w.name]
+    if not chosen:
+        raise RequestError(
+            f'no workload is called "{wanted}"; there are {", ".join(w.name for w in WORKLOADS)}'
+        )
+    asked = settings.get("--device", "auto")
+    device = torch_device(device_name(asked), asked)
+    for workload in chosen:
+        for row in measure(workload, device, float(settings.get("--seconds", "3"))):
+            print(json.dumps(row), flush=True)
+    return 0
