@@ -14,12 +14,13 @@ SLOW_SECONDS = 2.0
 
 
 def median_seconds(work: Callable[[], object], device: torch.device, least: float) -> float:
-    """The median time of a call, over at least three calls and `least` seconds, after one that warms up; of a
-    call that takes over two seconds, one call after it."""
-    times: list[float] = [_seconds(work, device)]
-    needed = 1 if times.pop() > SLOW_SECONDS else 3
-    while len(times) < needed or sum(times) < least:
+    """The median time of a call, over at least three calls and `least` seconds; a call that takes over two
+    seconds is timed once."""
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < least:
         times.append(_seconds(work, device))
+        if times[0] > SLOW_SECONDS:
+            break
     return sorted(times)[len(times) // 2]
 
 
@@ -39,6 +40,7 @@ def measure(workload: Workload, device: torch.device, least: float) -> list[dict
         RuntimeError: a path computes something else than the loop.
     """
     bench = prepare(workload, device)
+    # These calls warm up too.
     peaks = [peak_bytes(work, device) for work in bench.ways.values()]
     turns = [[median_seconds(work, device, least / 2) for work in bench.ways.values()] for _ in range(2)]
     seconds = [min(column) for column in zip(*turns, strict=True)]
