@@ -4,6 +4,10 @@ checkpoints."""
 import resource
 import sys
 import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -11,6 +15,7 @@ import torch
 from engine.checkpoint import pack, unpack
 from engine.data import data_folder
 from engine.devices import threads
+from engine.divergence import Diverged, not_finite
 from engine.errors import RequestError
 from engine.learner import Learner
 from engine.paths import FUSED
@@ -20,6 +25,7 @@ from engine.runs import (
     Run,
     StatusWriter,
     clear,
+    damaged_checkpoints,
     list_checkpoints,
     newest_good_checkpoint,
     prune_checkpoints,
@@ -28,15 +34,21 @@ from engine.runs import (
     write_checkpoint,
 )
 from engine.tasks import build_tasks
-from engine.training import Diverged, Trainer
+from engine.training import Trainer
 
 SPEED_EVERY = 5
 
 
 class Stopping(Protocol):
-    """Tells whether a run is asked to end or to write a checkpoint."""
+    """Tells whether a run is asked to end or to write a checkpoint, and ends it where it only computes, after
+    its last words (`engine.stopping`)."""
+
+    computing: AbstractContextManager[None]
+    last_words: Callable[[], None]
 
     def word(self) -> str | None: ...
+
+    def saved(self) -> None: ...
 
 
 class Journal:
@@ -48,6 +60,10 @@ class Journal:
         self.events = EventWriter(run.events_path)
         self.seconds = 0.0
         self.best_files: dict[int, str] = {}
+        self.damaged = {each.path.name for each in damaged_checkpoints(run)}
+        self.saved_at = -1 if self.saved is None else self.saved.step
+        self.unvalidated = False
+        """Whether this iteration's validation is due and not done."""
         self.last_step, self.last_seconds = 0, 0.0
 
     def phase(self, name: str) -> None:
@@ -72,18 +88,39 @@ class Journal:
         self.events.sync()
         # No times in here: the same training gives the same bytes, and so the same digest.
         state = trainer.state() | {"threads": torch.get_num_threads(), "path": trainer.learner.path}
+        if self.unvalidated:
+            state["unvalidated"] = True
         path = write_checkpoint(self.run, trainer.iteration, pack(state))
         if trainer.best is not None:
             self.best_files[trainer.iteration] = path.name
             self.best_files = {b.step: self.best_files[b.step] for b in trainer.bests}
+            self.tell_best(trainer)
+        seconds = round(self.seconds, 3)
+        self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
+        self.status.update(seconds=seconds)
+        self.damaged.discard(path.name)
+        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values(), self.damaged)
+        self.saved_at = trainer.iteration
+
+    def tell_best(self, trainer: Trainer) -> None:
+        """Which checkpoints are best on validation, where testing looks for them."""
+        if trainer.best is not None:
             files = list(self.best_files.values())
             best = {"step": trainer.best.step, "value": trainer.best.value, "file": files[0]}
             # Where several predict together, testing finds them here, the best first.
             self.status.update(best=best | {"files": files})
-        seconds = round(self.seconds, 3)
-        self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
-        self.status.update(seconds=seconds)
-        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values())
+
+    def leave(self, trainer: Trainer) -> None:
+        """The last words of a training that is ended within its computing: its last whole iteration."""
+        if self.unvalidated:
+            trainer.bests = [best for best in trainer.bests if best.step != trainer.iteration]
+        try:
+            if trainer.iteration not in (0, self.saved_at):
+                self.checkpoint(trainer)
+        finally:
+            clear(self.run)
+            seconds = round(self.seconds, 3)
+            self.status.update(state="stopped", phase="", step=trainer.iteration, seconds=seconds)
 
 
 def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
@@ -92,7 +129,8 @@ def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop
     device = torch_device(device_name, spec.device)
     status.update(device=str(device))
     journal = Journal(run, spec, status, str(device))
-    trainer = _build(journal, spec, device)
+    trainer = _build(journal, spec, device, stop.computing)
+    stop.last_words = partial(journal.leave, trainer)
     status.update(state="running", steps=trainer.iterations, step=trainer.iteration, error=None)
     if trainer.iterations == 0:
         journal.checkpoint(trainer)
@@ -102,19 +140,37 @@ def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop
     try:
         state = _loop(trainer, journal, stop)
     except Diverged as fault:
-        saved = newest_good_checkpoint(run)
-        kept = (
-            f"the last good checkpoint is of iteration {saved.step}"
-            if saved
-            else "there is no checkpoint yet"
-        )
-        status.update(state="failed", phase="", error=f"{fault}; {kept}")
-        journal.events.append("note", text=str(fault))
+        _give_up(trainer, journal, fault)
         return 1
     # Words that were obeyed go before the state says so.
     clear(run)
     status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
     return 0
+
+
+def _give_up(trainer: Trainer, journal: Journal, fault: Diverged) -> None:
+    """Keeps the state from before the iteration that went bad, and says where it went bad."""
+    from engine.replay import replayed, told
+
+    run, where, found = journal.run, "", None
+    journal.phase("looking for what is not finite")
+    with suppress(OSError):  # the older checkpoints are still there
+        if trainer.iteration not in (0, journal.saved_at) and not not_finite(trainer.learner.meta_parameters):
+            journal.checkpoint(trainer)
+    try:
+        report = replayed(trainer, fault)
+        found = {name: report[name] for name in ("iteration", "what", "task", "index", "inner_step", "layer")}
+        where = told(report)
+    except (RuntimeError, ValueError, TypeError) as error:
+        print(f"cannot tell where: {type(error).__name__}: {error}", file=sys.stderr)
+    saved = newest_good_checkpoint(run)
+    kept = "there is no checkpoint yet"
+    if saved is not None:
+        kept = f"the last good checkpoint is of iteration {saved.step:,}"
+    text = f"{fault}: {where}" if where else str(fault)
+    journal.events.append("note", text=text, diverged=found)
+    again = f"kshot runs replay-step {run.id} does the step again"
+    journal.status.update(state="failed", phase="", error=f"{text}; {kept}; {again}", diverged=found)
 
 
 def torch_device(name: str, wanted: str) -> torch.device:
@@ -139,29 +195,50 @@ def torch_device(name: str, wanted: str) -> torch.device:
     raise RequestError(f"device {name} cannot be used here; --device cpu works everywhere")
 
 
-def _build(journal: Journal, spec: Spec, device: torch.device) -> Trainer:
-    resumes = journal.events.seq > 0
+def _build(
+    journal: Journal, spec: Spec, device: torch.device, computing: AbstractContextManager[None]
+) -> Trainer:
+    resumes = journal.events.seq > 0 or journal.saved is not None
     journal.phase("loading data")
-    tasks = build_tasks(spec, data_folder(), device)
+    with computing:
+        tasks = build_tasks(spec, data_folder(), device)
     # The kernels are compiled here, once on each machine.
     journal.phase("building")
-    trainer = Trainer(Learner(spec, tasks, device))
+    with computing:
+        trainer = Trainer(Learner(spec, tasks, device))
+    trainer.computing = computing
     if journal.saved is not None:
-        saved = unpack(read_verified(journal.saved.path), device, journal.saved.path.name)
-        trainer.load(saved)
+        saved = loaded(trainer, journal.saved.path, device)
+        journal.unvalidated = saved.get("unvalidated", False)
         journal.seconds = _seconds_until(journal.run, journal.saved.path.name)
-        # The number of threads decides the order of sums, and so the last bits; so does the path.
-        torch.set_num_threads(saved["threads"])
+        # So does the path.
         _keep_path(trainer.learner, saved["path"], journal)
         journal.best_files = _files_of(journal, trainer)
+        journal.tell_best(trainer)
     if resumes:
         journal.events.append("resumed", step=trainer.iteration)
-        for damaged in list_checkpoints(journal.run):
-            if damaged.step > trainer.iteration:
-                journal.events.append("note", text=f"checkpoint {damaged.path.name} is damaged, passed over")
+        for name in sorted(journal.damaged):
+            journal.events.append("note", text=f"checkpoint {name} is damaged, passed over")
     journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
     journal.status.update(path=trainer.learner.path)
     return trainer
+
+
+def loaded(trainer: Trainer, path: Path, device: torch.device) -> dict[str, Any]:
+    """Takes a checkpoint's state into the trainer and returns it.
+
+    Raises:
+        RequestError: the checkpoint cannot be loaded, or is of another model than the spec's.
+    """
+    state = unpack(read_verified(path), device, path.name)
+    try:
+        trainer.load(state)
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0]
+        raise RequestError(f"{path.name} is no checkpoint of what spec.yaml says: {reason}") from error
+    # The number of threads decides the order of sums, and so the last bits.
+    torch.set_num_threads(state["threads"])
+    return state
 
 
 def _keep_path(learner: Learner, before: str, journal: Journal) -> None:
@@ -188,7 +265,8 @@ def _seconds_until(run: Run, file: str) -> float:
 
 def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
     """The files of the best checkpoints so far, by step; where one has gone, the next takes its place."""
-    files = {c.step: c.path.name for c in list_checkpoints(journal.run)}
+    there = (c for c in list_checkpoints(journal.run) if c.path.name not in journal.damaged)
+    files = {c.step: c.path.name for c in there}
     trainer.bests = [best for best in trainer.bests if best.step in files]
     return {best.step: files[best.step] for best in trainer.bests}
 
@@ -196,8 +274,10 @@ def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
 def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
     """Iterates until done or asked to end; returns the state that follows."""
     training, status = journal.spec.training, journal.status
-    saved_at = trainer.iteration if journal.saved is not None else -1
     first = True
+    if journal.unvalidated:
+        _validate(trainer, journal)
+        journal.checkpoint(trainer)
     if out_of_time(training.time_limit, journal):
         return "finished"
     while trainer.iteration < trainer.iterations:
@@ -217,15 +297,16 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         status.update(step=trainer.iteration)
         last = trainer.iteration == trainer.iterations or out_of_time(training.time_limit, journal)
         word = stop.word()
+        if status.gone:
+            return "stopped"
         validated = last or trainer.iteration % training.validation.every == 0
         if validated:
             _validate(trainer, journal)
         due = trainer.iteration % training.checkpoint_every == 0 or trainer.iteration in training.keep
-        if validated or ((due or word is not None) and saved_at != trainer.iteration):
+        if validated or ((due or word is not None) and journal.saved_at != trainer.iteration):
             journal.checkpoint(trainer)
-            saved_at = trainer.iteration
         if word == "checkpoint":
-            clear(journal.run, word)
+            stop.saved()
         if last:
             break
         if word in ("stop", "pause"):
@@ -240,7 +321,11 @@ def out_of_time(limit: float | None, journal: Journal) -> bool:
 
 def _validate(trainer: Trainer, journal: Journal) -> None:
     journal.status.update(phase="validating")
-    journal.events.append("validation", **trainer.validate())
+    journal.unvalidated = True
+    with trainer.computing:
+        found = trainer.validate()
+    journal.unvalidated = False
+    journal.events.append("validation", **found)
     journal.status.update(phase="training")
 
 

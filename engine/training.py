@@ -1,6 +1,8 @@
 """Training: one outer iteration at a time, and validation between them."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from functools import partial
 from math import isfinite
 from operator import attrgetter
@@ -15,6 +17,7 @@ from engine.adaptation.losses import task_metric
 from engine.adaptation.movement import moved
 from engine.adaptation.rates import shown_rates
 from engine.curves import curves
+from engine.divergence import Diverged, is_reckless, not_finite
 from engine.errors import RequestError
 from engine.evaluation import recorded_steps, scores
 from engine.learner import Learner
@@ -35,10 +38,6 @@ from engine.tasks.stream import TrainingStream
 FITS_PER_VALIDATION, FIT_PAUSE, FIT_POINTS = 5, 50, 61
 """An inner step of a fit costs about as much as an iteration of joint training: so many iterations for each
 keep fits below a fiftieth of the time."""
-
-
-class Diverged(Exception):
-    """A loss or gradient that is not finite: one line that says where."""
 
 
 class Best(NamedTuple):
@@ -73,6 +72,8 @@ class Trainer:
         """The best validations so far whose checkpoints are kept, the best first."""
         self.tasks_at_once = learner.tasks_at_once
         self.notes: list[str] = []
+        self.computing: AbstractContextManager[None] = nullcontext()
+        """Entered where a step only computes, and nothing of the training changes."""
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
         self.stream = TrainingStream(learner.tasks, size)
@@ -92,23 +93,28 @@ class Trainer:
         """One iteration; every `record_every` (and the first), what it saw, as a `train` event's fields.
 
         Raises:
-            Diverged: loss or gradient is not finite; the parameters are still those from before the
-                iteration.
+            Diverged: loss, gradient or a parameter is not finite; the parameters are still those from before
+                the iteration.
         """
         number = self.iteration + 1
         recorded = number % self.spec.training.record_every == 0 or number in (1, self.iterations)
         joint = self.spec.outer.rule == "joint"
-        seen = self._joint() if joint else self._episodes()
-        gradient, loss = seen.gradient, seen.loss
-        norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
+        with self.computing:
+            seen = self._joint() if joint else self._episodes()
+            gradient, loss = seen.gradient, seen.loss
+            norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
         if not (isfinite(loss) and isfinite(norm)):
-            what = "loss" if not isfinite(loss) else "gradient"
-            raise Diverged(f"the {what} of iteration {number} is not finite")
-        record = seen.record() if recorded else None
-        seen.remember()
+            raise Diverged(number, "loss" if not isfinite(loss) else "gradient")
+        with self.computing:
+            record = seen.record() if recorded else None
         rate = outer_rate(self.spec.outer, self.iteration, self.iterations)
+        before = self.copied() if is_reckless(rate, norm) else None
+        seen.remember()
         assert self.optimizer is not None
         self.optimizer.step(gradient, rate)
+        if before is not None and (broken := not_finite(self.learner.meta_parameters)):
+            self.load(before)
+            raise Diverged(number, "parameters", broken)
         self.iteration = number
         if record is not None:
             rates = {"outer": rate, **shown_rates(self.spec.adaptation, self.learner.meta_parameters)}
@@ -140,7 +146,7 @@ class Trainer:
         tasks = self.stream.episodes(self.iteration)
         while True:
             try:
-                seen = walks(self._walk(), tasks, self.tasks_at_once)
+                seen = walks(self.walk(), tasks, self.tasks_at_once)
                 break
             except torch.OutOfMemoryError:
                 self.rule.norms.forget()
@@ -157,7 +163,7 @@ class Trainer:
 
         return Seen(mean_gradient(seen), loss, lambda: self._record(tasks, seen, loss), remember)
 
-    def _walk(self) -> Callable[[Episodes], MetaGradient]:
+    def walk(self) -> Callable[[Episodes], MetaGradient]:
         """How this iteration looks at tasks: along their chain and back, or there alone."""
         rule, parameters = self.rule, self.learner.meta_parameters
         if self.spec.outer.rule == "interpolate":
@@ -262,6 +268,10 @@ class Trainer:
             "bests": [tuple(best) for best in self.bests],
             "tasks_at_once": self.tasks_at_once,
         }
+
+    def copied(self) -> dict[str, Any]:
+        """The state as it is now, whatever becomes of it."""
+        return deepcopy(self.state())
 
     def load(self, state: dict[str, Any]) -> None:
         """Takes up a checkpoint's state."""

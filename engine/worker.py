@@ -1,12 +1,11 @@
 """The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... |
-attend RUNS LOCK | bench`.
+attend RUNS LOCK | replay RUN STEP | bench`.
 
 torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
 """
 
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import engine.batch_signals  # noqa: F401  before all that takes time
 from engine.devices import device_name
 from engine.errors import RequestError
 from engine.fused.library import NoKernelsError, compiled
@@ -24,38 +24,14 @@ from engine.runs import (
     Run,
     StatusWriter,
     adopt,
-    asked,
     clear,
     episodes,
     hold_slot,
+    newest_good_checkpoint,
     plain,
     read_status,
 )
-
-
-class Stop:
-    """Whether this process should end: a signal came, a control file says so, or the run's folder is gone."""
-
-    def __init__(self, run: Run | None = None, status: StatusWriter | None = None) -> None:
-        self.run, self.status = run, status
-        self.signalled = False
-        signal.signal(signal.SIGTERM, self._signal)
-        signal.signal(signal.SIGINT, self._signal)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    def _signal(self, number: int, frame: object) -> None:
-        self.signalled = True
-
-    def word(self) -> str | None:
-        """`stop` or `pause` if the worker is to end, `checkpoint` if it is to write one, else None."""
-        if self.signalled or (self.status is not None and self.status.gone):
-            return "stop"
-        words = asked(self.run) if self.run is not None else set()
-        return next((word for word in ("stop", "pause", "checkpoint") if word in words), None)
-
-    def ending(self) -> bool:
-        """Whether to end."""
-        return self.word() in ("stop", "pause")
+from engine.stopping import Stop
 
 
 def train(folder: Path, descriptor: int) -> int:
@@ -63,8 +39,10 @@ def train(folder: Path, descriptor: int) -> int:
     run = Run(folder)
     adopt(run.lock_path, descriptor)
     created = read_status(run).created or 0.0
-    with StatusWriter(run, state="queued", phase="queued") as status, _told(status):
+    with StatusWriter(run, descriptor, state="queued", phase="queued") as status, _told(status):
         stop = Stop(run, status)
+        stop.computing.begin()
+        stop.last_words = lambda: status.update(state="stopped", phase="")
         spec = load_spec(run.spec_path)
         device = device_name(spec.device)
         with hold_slot(device, created, stop.ending) as held:
@@ -75,7 +53,8 @@ def train(folder: Path, descriptor: int) -> int:
             status.update(state="starting", phase="importing torch", device=device)
             if device == "cpu":
                 threading.Thread(target=_compile_ahead, args=(spec.model.name,), daemon=True).start()
-            from engine.train_job import train_run
+            with stop.computing:
+                from engine.train_job import train_run
 
             return train_run(run, spec, device, status, stop)
     return 1
@@ -95,10 +74,28 @@ def _told(status: StatusWriter) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        status.update(state="failed", phase="", error=str(error))
+        _failed(status, str(error))
+    except OSError as error:
+        _failed(status, _disk_fault(status.run, error))
     except Exception as error:
-        traceback.print_exc()
-        status.update(state="failed", phase="", error=plain(f"{type(error).__name__}: {error}", 500))
+        # The log may lie on a full disk.
+        with suppress(OSError):
+            traceback.print_exc()
+        _failed(status, plain(f"{type(error).__name__}: {error}", 500))
+
+
+def _failed(status: StatusWriter, reason: str) -> None:
+    """Says so; where that cannot be written now, leaving the status writer tries again."""
+    with suppress(OSError):
+        status.update(state="failed", phase="", error=reason)
+
+
+def _disk_fault(run: Run, error: OSError) -> str:
+    """What could not be written, what is kept, and how to go on."""
+    saved = newest_good_checkpoint(run)
+    kept = f"the last good checkpoint is of iteration {saved.step:,}" if saved else "no checkpoint yet"
+    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
+    return plain(f"{what}; {kept}; once that is mended: kshot runs resume {run.id}", 500)
 
 
 def evaluate(folders: list[Path]) -> int:
@@ -106,7 +103,7 @@ def evaluate(folders: list[Path]) -> int:
 
     Checkpoints are read at once: while this worker waits for a device, a training may let go of them.
     """
-    stop = Stop()
+    stop = Stop(ended=ENDED)
     code = 0
     asked = [Asked.read(Run(folder), name) for folder in folders for name in evaluations(Run(folder))]
     for device in dict.fromkeys(each.device for each in asked):
@@ -165,13 +162,22 @@ def main(arguments: list[str]) -> int:
                 return evaluate([Path(folder) for folder in folders])
             case ["attend", folder, descriptor] if descriptor.isdigit():
                 return attend(Path(folder), int(descriptor))
+            case ["replay", folder, step] if step.isdigit():
+                from engine.replay_job import replay
+
+                return replay(Run(Path(folder)), int(step))
             case ["bench", *options]:
                 return bench(options)
     except RequestError as error:
         print(f"kshot: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        with suppress(OSError):
+            print(f"kshot: {error}", file=sys.stderr)
+        return 1
     print(
-        "kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., attend RUNS LOCK, bench",
+        "kshot: engine.worker is started by kshot: train RUN LOCK, evaluate RUN..., attend RUNS LOCK, "
+        "replay RUN STEP, bench",
         file=sys.stderr,
     )
     return 2

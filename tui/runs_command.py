@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tui import options as given
+from tui import replay_command
 from tui.output import emit, emit_json, say
 
 app = typer.Typer(help="List runs, watch them, stop and resume them.", rich_markup_mode=None)
@@ -231,6 +232,9 @@ def prune(
     else:
         say("nothing to prune")
     return 0
+
+
+app.command("replay-step")(replay_command.replay_step)
 
 
 @app.command("export")

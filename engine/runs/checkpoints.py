@@ -85,12 +85,26 @@ def newest_good_checkpoint(run: Run) -> Checkpoint | None:
     return None
 
 
-def prune_checkpoints(run: Run, keep: Collection[int] = (), best_files: Collection[str] = ()) -> None:
+def damaged_checkpoints(run: Run) -> list[Checkpoint]:
+    """The run's checkpoints whose bytes can be read and are not those that were written."""
+    found = []
+    for checkpoint in list_checkpoints(run):
+        with contextlib.suppress(OSError):
+            if digest_of(checkpoint.path.read_bytes()) != checkpoint.digest:
+                found.append(checkpoint)
+    return found
+
+
+def prune_checkpoints(
+    run: Run, keep: Collection[int] = (), best_files: Collection[str] = (), damaged: Collection[str] = ()
+) -> None:
     """Remove all checkpoints but `best_files` (names), those of the last two steps and of steps in `keep`.
 
-    Of one step the newest file counts. Temporary files that a killed writer left go too. Writer only.
+    Of one step the newest file counts; those in `damaged` (names) do not. Temporary files that a killed
+    writer left go too. Writer only.
     """
-    newest = {checkpoint.step: checkpoint for checkpoint in list_checkpoints(run)}
+    sound = (each for each in list_checkpoints(run) if each.path.name not in damaged)
+    newest = {checkpoint.step: checkpoint for checkpoint in sound}
     steps = {*sorted(newest)[-KEPT_LAST:], *keep}
     kept = {checkpoint.path for step, checkpoint in newest.items() if step in steps}
     for checkpoint in list_checkpoints(run):

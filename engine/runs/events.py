@@ -42,8 +42,9 @@ class EventWriter:
         try:
             while written < len(line):
                 written += os.write(self._descriptor, line[written:])
-        except OSError:
+        except OSError as error:
             os.ftruncate(self._descriptor, size)
+            error.filename = str(self.path)
             raise
         self.seq = seq
         return seq

@@ -1,6 +1,7 @@
 """Small files that are whole or absent: atomic writing, bounded reading, and text made safe to show."""
 
 import contextlib
+import errno
 import json
 import math
 import os
@@ -31,12 +32,33 @@ def write_whole(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError):
+            error.filename, error.filename2 = str(path), None  # not the temporary one, which nobody knows
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def overwrite(path: Path, data: bytes) -> None:
+    """Write `data` over the file at `path` in place: the last resort where no new file fits on the disk.
+
+    Blank to its old length, so that what is JSON stays so, and in one write; what does not fit is taken back.
+    Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        before = os.pread(descriptor, LARGEST_SMALL_FILE, 0)
+        data = data.ljust(len(before))
+        if os.pwrite(descriptor, data, 0) < len(data):
+            os.pwrite(descriptor, before, 0)
+            os.ftruncate(descriptor, len(before))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:
@@ -105,10 +127,11 @@ def plain(value: Any, longest: int = 200) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
-def sweep(folder: Path, older_than: float = STALE_SECONDS) -> None:
-    """Remove the temporary files that killed writers left in `folder`, untouched for `older_than` seconds."""
+def sweep(folder: Path, older_than: float = STALE_SECONDS, pattern: str = ".*") -> None:
+    """Remove the temporary files that killed writers left in `folder`, untouched for `older_than` seconds
+    (0: all of them, whatever the clock says)."""
     with contextlib.suppress(OSError):
-        for entry in folder.glob(".*"):
+        for entry in folder.glob(pattern):
             with contextlib.suppress(OSError):
-                if entry.is_file() and time.time() - entry.stat().st_mtime >= older_than:
+                if entry.is_file() and (not older_than or time.time() - entry.stat().st_mtime >= older_than):
                     entry.unlink()

@@ -68,7 +68,7 @@ def summarise(run: Run) -> Summary:
     status = read_status(run)
     facts: Mapping[str, Any] = status.summary
     if not facts.get("key"):
-        facts = {**_from_spec(run), **facts}
+        facts = {**facts_of_spec(run), **facts}
     seed = facts.get("seed")
     return Summary(
         run=run,
@@ -85,8 +85,8 @@ def summarise(run: Run) -> Summary:
     )
 
 
-def _from_spec(run: Run) -> dict[str, Any]:
-    """The same facts from spec.yaml, for a run whose status file was lost."""
+def facts_of_spec(run: Run) -> dict[str, Any]:
+    """What a status says of a run for lists, from spec.yaml, for one whose status file was lost."""
     import yaml
 
     try:

@@ -87,6 +87,15 @@ def same_file(descriptor: int, path: Path) -> bool:
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
 
 
+def kept_lock(descriptor: int, path: Path) -> int | None:
+    """The descriptor that holds the lock at `path`: the one given, or another where its file was taken away
+    or replaced; None where somebody else holds it by now. Raises OSError."""
+    if same_file(descriptor, path):
+        return descriptor
+    # The old one stays open: what was handed down with it may still be asked for.
+    return lock_within(path, WAIT_SECONDS)
+
+
 @contextmanager
 def held_alone(path: Path, ending: Callable[[], bool]) -> Iterator[bool]:
     """Wait for the lock at `path` and hold it; its file goes with it. Gives False where `ending()` was first.

@@ -13,6 +13,7 @@ import engine
 from engine.errors import RequestError
 from engine.runs.control import clear
 from engine.runs.files import from_json, read_small, to_json, write_whole
+from engine.runs.listing import facts_of_spec
 from engine.runs.status import Status, last_word, read_status, this_host
 from engine.runs.store import Run, acquire, create_run
 
@@ -172,6 +173,8 @@ def _say(run: Run, **changes: object) -> None:
     except (OSError, ValueError):
         content = {}
     known = content if isinstance(content, dict) else {}
+    if not isinstance(known.get("summary"), dict):  # the file was lost: lists and reuse look there
+        known = {"created": time.time(), **known, "summary": facts_of_spec(run)}
     try:
         write_whole(run.status_path, to_json({**known, **changes, "updated": time.time()}, indent=1))
     except OSError as error:

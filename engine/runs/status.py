@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from engine.runs.files import from_json, plain, read_small, to_json, write_whole
-from engine.runs.locks import probe
+from engine.runs.files import from_json, overwrite, plain, read_small, sweep, to_json, write_whole
+from engine.runs.locks import kept_lock, probe
 from engine.runs.store import Run
 
 LIVE = frozenset({"queued", "starting", "running"})
@@ -216,11 +216,15 @@ class StatusWriter:
 
     `step` and unknown fields go with the next heartbeat, so that they may be updated at every iteration. Only
     the holder of the run's lock may have one. When the run's directory is gone, `gone` becomes true and
-    nothing is written any more. Used as a context manager, or closed by `close()`.
+    nothing is written any more; the same when the file that `lock` holds was taken away and another writer
+    holds the one that has come in its place. Used as a context manager, or closed by `close()`.
     """
 
-    def __init__(self, run: Run, **changes: Any) -> None:
+    def __init__(self, run: Run, lock: int | None = None, **changes: Any) -> None:
         self.run = run
+        self._lock = lock
+        # Writers that were killed left them; all who may write here hold the lock.
+        sweep(run.path, older_than=0, pattern=f".{run.status_path.name}.*")
         self._guard = threading.RLock()
         self._closed = threading.Event()
         self._directory_gone = threading.Event()
@@ -232,7 +236,7 @@ class StatusWriter:
 
     @property
     def gone(self) -> bool:
-        """Whether the run's directory was moved away or removed: the worker should end."""
+        """Whether the run's directory was moved away or removed, or is another's: the worker should end."""
         return self._directory_gone.is_set()
 
     @property
@@ -258,13 +262,23 @@ class StatusWriter:
                 self._write(durable=True)
 
     def close(self) -> None:
-        """Write the last state and end the heartbeat; the caller then lets go of the lock."""
+        """Write the last state and end the heartbeat; the caller then lets go of the lock.
+
+        On a full disk it is written over the one before. Raises OSError.
+        """
         if self._closed.is_set():
             return
         self._closed.set()
         self._thread.join()
+        self.write_last()
+
+    def write_last(self) -> None:
+        """Write the state, if need be over the one before, where no new file fits. Raises OSError."""
         with self._guard:
-            self._write(durable=True)
+            try:
+                self._write(durable=True)
+            except OSError:
+                overwrite(self.run.status_path, to_json(self._content, indent=1))
 
     def __enter__(self) -> Self:
         return self
@@ -278,7 +292,16 @@ class StatusWriter:
         while not self._closed.wait(HEARTBEAT_SECONDS):
             # A full disk must not end a training: the next beat tries again.
             with self._guard, contextlib.suppress(OSError):
+                self._keep_lock()
                 self._write(durable=False)
+
+    def _keep_lock(self) -> None:
+        """Somebody who takes the lock's file away must not let a second writer in."""
+        if self._lock is not None and self.run.path.is_dir():
+            kept = kept_lock(self._lock, self.run.lock_path)
+            if kept is None:
+                self._directory_gone.set()
+            self._lock = kept
 
     def _write(self, *, durable: bool) -> None:
         if self.gone:
