@@ -205,27 +205,67 @@ def test_the_second_derivative_against_finite_differences() -> None:
         assert closeness(ours, (up[name] - down[name]) / (2 * step)) < 1e-6, name
 
 
-@pytest.mark.parametrize(("stride", "inputs", "outputs"), [(1, 16, 32), (2, 16, 32), (1, 3, 64), (2, 48, 16)])
-def test_convolutions_against_pytorch(stride: int, inputs: int, outputs: int) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("stride", "inputs", "outputs", "tasks", "size"),
+    [
+        (1, 16, 32, 2, (9, 11)),
+        (1, 64, 48, 5, (8, 14)),
+        (1, 32, 32, 1, (3, 3)),
+        (1, 3, 64, 2, (9, 11)),
+        (2, 16, 32, 2, (9, 11)),
+        (2, 48, 16, 2, (8, 6)),
+    ],
+)
+def test_convolutions_against_pytorch(
+    stride: int, inputs: int, outputs: int, tasks: int, size: tuple[int, int], dtype: torch.dtype
+) -> None:
     from engine.fused.maps import convolve, convolve_back, convolve_filters, transposed
 
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(2, 3, inputs, 9, 11, generator=generator)
-    weight = torch.randn(2, outputs, inputs, 3, 3, generator=generator)
-    x, weight = x.requires_grad_(), weight.requires_grad_()
-    wanted = torch.stack([functional.conv2d(x[t], weight[t], stride=stride, padding=1) for t in range(2)])
-    slope = torch.randn(wanted.shape, generator=generator)
+    near = 1e-5 if dtype == torch.float32 else 1e-13
+    x = torch.randn(tasks, 3, inputs, *size, generator=generator, dtype=dtype, requires_grad=True)
+    weight = torch.randn(tasks, outputs, inputs, 3, 3, generator=generator, dtype=dtype, requires_grad=True)
+    each = [functional.conv2d(x[t], weight[t], stride=stride, padding=1) for t in range(tasks)]
+    wanted = torch.stack(each)
+    slope = torch.randn(wanted.shape, generator=generator, dtype=dtype)
     by_x, by_weight = torch.autograd.grad(wanted, [x, weight], slope)
     maps = functional.pad(x.detach().permute(0, 1, 3, 4, 2), (0, 0, 1, 1, 1, 1)).contiguous()
     slopes = functional.pad(slope.permute(0, 1, 3, 4, 2), (0, 0, 1, 1, 1, 1)).contiguous()
     filters = weight.detach().permute(0, 3, 4, 2, 1).contiguous()
-    found = convolve(maps, filters, stride).permute(0, 1, 4, 2, 3)
-    assert closeness(found, wanted.detach()) < 1e-5
-    found = convolve_filters(maps, slopes, stride, shared=False).permute(0, 4, 3, 1, 2)
-    assert closeness(found, by_weight) < 1e-5
+    found = convolve(maps, filters, stride)
+    assert closeness(found.permute(0, 1, 4, 2, 3), wanted.detach()) < near
+    assert closeness(convolve(maps, filters, stride, onto=found.clone()), 2 * found) < near
+    found = convolve_filters(maps, slopes, stride, shared=False)
+    assert closeness(found.permute(0, 4, 3, 1, 2), by_weight) < near
+    assert (
+        closeness(convolve_filters(maps, slopes, stride, shared=False, onto=found.clone()), 2 * found) < near
+    )
+    summed = convolve_filters(maps, slopes, stride, shared=True)
+    assert closeness(summed, found.sum(0, keepdim=True)) < near
     if inputs % 16 == 0:
-        found = convolve_back(slopes, transposed(filters), (9, 11), stride).permute(0, 1, 4, 2, 3)
-        assert closeness(found, by_x) < 1e-5
+        turned = transposed(filters)
+        found = convolve_back(slopes, turned, size, stride)
+        assert closeness(found.permute(0, 1, 4, 2, 3), by_x) < near
+        assert closeness(convolve_back(slopes, turned, size, stride, onto=found.clone()), 2 * found) < near
+
+
+@pytest.mark.parametrize("tasks", [1, 5])
+def test_numbers_do_not_depend_on_threads(tasks: int) -> None:
+    from engine.fused.maps import convolve, convolve_filters
+
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(tasks, 9, 16, 16, 64, generator=generator)
+    slopes = torch.randn(tasks, 9, 16, 16, 32, generator=generator)
+    filters = torch.randn(tasks, 3, 3, 64, 32, generator=generator)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            found.append((convolve(maps, filters, 1), convolve_filters(maps, slopes, 1, shared=False)))
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
 def test_one_pass_differentiated_in_several_ways() -> None:

@@ -9,7 +9,7 @@ from engine.presets.overlay import validation_adaptation
 from engine.presets.schema import Adaptation, ImageTask, Model, SineTask, Spec
 from engine.presets.shapes import training_shape
 
-NUMERICS_VERSION = 5
+NUMERICS_VERSION = 6
 """Raised whenever the engine's numbers or checkpoints change, so that no training from before is reused."""
 
 _MODEL_KEYS = {
