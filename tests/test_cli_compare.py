@@ -53,6 +53,9 @@ def test_compare_trains_tests_and_prints_the_table(kshot, runs):
         "mean": pytest.approx(20),
         "ci95": pytest.approx(0, abs=1e-9),
         "over": "episodes",
+        "method": "normal",
+        "episodes": 5,
+        "seeds": 1,
     }
     assert rows["pretrain"]["vs_baseline"] is None
     assert rows["maml"]["iterations"] == 3 and rows["maml"]["train_seconds"] == 12.5

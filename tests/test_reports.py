@@ -63,6 +63,7 @@ def test_rows_in_percent_paired_with_the_baseline():
         "mean": pytest.approx(90),
         "ci95": pytest.approx(1.96 * 10 / 3**0.5),
         "over": "episodes",
+        "method": "normal",
     }
     assert [entry["step"] for entry in maml["steps"]] == [0, 1]
     # Every episode is 20 points apart: the difference is certain although the means are not.
@@ -111,6 +112,9 @@ def test_a_lost_seed_leaves_the_others_paired():
         "mean": pytest.approx(20),
         "ci95": pytest.approx(0, abs=1e-9),
         "over": "seeds",
+        "method": "t",
+        "episodes": 3,
+        "seeds": 2,
     }
     assert pretrain["after"]["mean"] == pytest.approx(70) and pretrain["error"] == "seed 0: crashed"
 

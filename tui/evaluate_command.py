@@ -69,7 +69,7 @@ def text_report(report: Mapping[str, Any], width: int) -> str:
     """An evaluation as text: one line for each number of steps."""
     from tui.numbers import interval
     from tui.output import columns, wrap
-    from tui.tables import choice_text, protocol_parts, takes_steps
+    from tui.tables import choice_text, over_what, protocol_parts, takes_steps
 
     names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
     title = (
@@ -94,5 +94,6 @@ def text_report(report: Mapping[str, Any], width: int) -> str:
     lines.append("")
     if report["chosen"]:
         lines.append(wrap(f"Chosen: {choice_text(report['chosen'])}", width, "  "))
-    lines.append(wrap("Protocol: " + "; ".join(protocol_parts(report["protocol"])), width, "  "))
+    told = [*protocol_parts(report["protocol"]), over_what([report["after"]])]
+    lines.append(wrap("Protocol: " + "; ".join(told), width, "  "))
     return "\n".join(lines)

@@ -7,6 +7,8 @@ from math import floor, isfinite, log10
 from typing import Any
 
 MISSING = "–"
+EVEN = 1.25
+"""Up to this ratio of an interval's sides half its width stands for both, after ±."""
 LARGEST = 1e15
 """From here on a number is told by its power of ten, and a time or a count not at all."""
 
@@ -25,7 +27,8 @@ def _tellable(value: Any) -> float | None:
 
 
 def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) -> str:
-    """A mean with its half-width: accuracy in percent, one decimal; an error, three significant digits."""
+    """A mean with its half-width, or its two sides where these differ much: accuracy in percent, one decimal;
+    an error, three significant digits."""
     if entry is None:
         return MISSING
     mean, half_width = finite(entry.get("mean")), finite(entry.get("ci95"))
@@ -34,7 +37,18 @@ def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) ->
     places = decimals(mean, half_width, metric, signed)
     sign = "+" if signed else ""
     text = _rounded(mean, places, sign)
-    return text if half_width is None else f"{text} ± {_rounded(half_width, places)}"
+    if half_width is None:
+        return text
+    low, high = finite(entry.get("low")), finite(entry.get("high"))
+    if low is not None and high is not None and _uneven(low, mean, high):
+        return f"{text} −{_rounded(mean - low, places)} +{_rounded(high - mean, places)}"
+    return f"{text} ± {_rounded(half_width, places)}"
+
+
+def _uneven(low: float, mean: float, high: float) -> bool:
+    """Whether one side of an interval is so much longer than the other that ± would mislead."""
+    short, long = sorted((mean - low, high - mean))
+    return short > 0 and long > EVEN * short
 
 
 def _rounded(value: float, places: int, sign: str = "") -> str:

@@ -9,9 +9,11 @@ from typing import Any
 from engine.runs.reports import verdict
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import cells, columns, plain, wrap
+from tui.undecided import cannot_tell
 
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 SELECTED_STEPS = (1, 10, 100)
+METHODS = {"bootstrap-t": "bootstrap-t", "t": "Student's t", "bootstrap": "bootstrap over seeds and episodes"}
 SEED = re.compile(r"^seed -?\d+: ")
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -123,8 +125,8 @@ def _body(table: Table, notes: Footnotes, whole: bool = False) -> tuple[list[str
     found: list[tuple[str, list[str]]] = [
         ("", [row["label"] for row in rows]),
         ("before", [_mean(row, "before", table) for row in rows]),
-        ("after (steps)", [_after(row, table) for row in rows]),
-        (against, [_against(row, table) for row in rows]),
+        ("after (steps)", [_after(row, table, notes) for row in rows]),
+        (against, [_against(row, table, notes) for row in rows]),
     ]
     for step in steps:
         cells_ = [_at(row, step, table) for row in rows]
@@ -169,14 +171,15 @@ def _mean(row: Row, name: str, table: Table) -> str:
     return interval(row[name], table["metric"])
 
 
-def _after(row: Row, table: Table) -> str:
+def _after(row: Row, table: Table, notes: Footnotes) -> str:
     if row["after"] is None:
         return short_error(row["error"])
     shown = interval(row["after"], table["metric"])
-    if not takes_steps(row):
-        return shown
     step = row["after"]["step"]
-    return f"{shown} ({f'{step:,}' if step is not None else 'by seed'})"
+    steps = f"({f'{step:,}' if step is not None else 'by seed'})" if takes_steps(row) else ""
+    alone = row["after"].get("over") == "episodes" and "seeds" in _kinds(table)
+    mark = notes.mark("one seed: its interval is over test episodes") if alone else ""
+    return " ".join(part for part in (shown, steps, mark) if part)
 
 
 def short_error(error: str | None) -> str:
@@ -191,7 +194,7 @@ def _at(row: Row, step: int, table: Table) -> str:
     return interval(next((entry for entry in row["steps"] if entry["step"] == step), None), table["metric"])
 
 
-def _against(row: Row, table: Table) -> str:
+def _against(row: Row, table: Table, notes: Footnotes) -> str:
     if row["label"] == table["baseline"]:
         return "baseline"
     difference = row["vs_baseline"]
@@ -199,7 +202,11 @@ def _against(row: Row, table: Table) -> str:
         return MISSING
     said = verdict(difference, table["higher_is_better"])
     shown = interval(difference, table["metric"], signed=True)
-    return f"{shown}  {said}" if said else shown
+    why = [cannot_tell(difference)] if said == "undecided" else []
+    if row["after"] is not None and difference.get("over") != row["after"].get("over"):
+        why.append("one seed in common: the difference's interval is over test episodes")
+    mark = notes.mark("; ".join(why) or None)
+    return " ".join(part for part in (f"{shown} ", said, mark) if part) if said else shown
 
 
 def _published(row: Row, table: Table, notes: Footnotes) -> str:
@@ -292,12 +299,29 @@ def protocol_line(table: Table) -> str:
     return "Protocol: " + "; ".join([*protocol_parts(table["protocol"]), *_intervals(table)])
 
 
+def _kinds(table: Table) -> set[str]:
+    """What the rows' intervals are over."""
+    return {row["after"].get("over") for row in table["rows"] if row["after"] is not None}
+
+
 def _intervals(table: Table) -> list[str]:
-    over = {row["after"].get("over") for row in table["rows"] if row["after"] is not None}
+    found = [over_what([row["after"] for row in table["rows"] if row["after"] is not None])]
+    paired = [row["vs_baseline"] for row in table["rows"] if row["vs_baseline"]]
+    if paired:
+        found.append(f"differences paired episode by episode, {over_what(paired)}")
+    return [part for part in found if part]
+
+
+def over_what(entries: Sequence[Mapping[str, Any]]) -> str:
+    """`± 95 % interval over test episodes`: what the intervals of these entries are over, and how they are
+    made where they are not mean ± 1.96 standard errors; nothing for no entries."""
+    over = {entry.get("over") for entry in entries}
     if not over:
-        return []
+        return ""
     several = "over training seeds" + (", of one seed over test episodes" if len(over) > 1 else "")
-    return [f"± 95 % interval {several if 'seeds' in over else 'over test episodes'}"]
+    methods = [word for method, word in METHODS.items() if any(e.get("method") == method for e in entries)]
+    how = f" ({', '.join(methods)})" if methods else ""
+    return f"± 95 % interval {several if 'seeds' in over else 'over test episodes'}{how}"
 
 
 def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:

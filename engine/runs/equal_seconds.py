@@ -154,7 +154,7 @@ def _mean(found: Sequence[tuple[_Seed, Validation]], scale: float) -> dict[str, 
     mean, over = values[0], "episodes"
     ci95 = None if width is None else width * scale
     if len(values) > 1:
-        mean, ci95, over = mean_over_seeds(values)
+        mean, ci95, over = mean_over_seeds(values)[:3]
     tasks = [tasks_seen(seed.spec, at.step) if seed.spec else None for seed, at in found]
     return {
         "mean": mean if isfinite(mean) else None,

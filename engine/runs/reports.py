@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from engine.statistics import Interval, mean_with_interval, paired_difference
+from engine.runs.settling import to_settle
+from engine.statistics import Interval, differences, mean_with_interval
 
 Result = Mapping[str, Any]
 
@@ -105,11 +106,21 @@ def result_protocol(result: Result) -> dict[str, Any]:
 
 def verdict(difference: Mapping[str, Any] | None, higher_is_better: bool) -> str | None:
     """`better`, `worse` or `undecided`: whether a paired difference's interval excludes zero, and where."""
-    if difference is None or difference["mean"] is None or difference["ci95"] is None:
+    found = ends(difference)
+    if difference is None or found is None:
         return None
-    if abs(difference["mean"]) <= difference["ci95"]:
+    if found[0] <= 0 <= found[1]:
         return "undecided"
     return "better" if (difference["mean"] > 0) == higher_is_better else "worse"
+
+
+def ends(entry: Mapping[str, Any] | None) -> tuple[float, float] | None:
+    """The ends of an entry's 95 % interval; None without one."""
+    if entry is None or entry["mean"] is None or entry["ci95"] is None:
+        return None
+    if entry.get("low") is not None and entry.get("high") is not None:
+        return entry["low"], entry["high"]
+    return entry["mean"] - entry["ci95"], entry["mean"] + entry["ci95"]
 
 
 def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str, Any]:
@@ -200,11 +211,14 @@ def _entry(results: Sequence[Result], steps: Sequence[Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {"step": steps[0] if len(set(steps)) == 1 else None}
     if entry["step"] is None:
         entry["steps_by_seed"] = list(steps)
-    return entry | _jsonable(mean_with_interval(values))
+    return entry | _jsonable(mean_with_interval(values, long_tailed=results[0]["metric"] != "accuracy"))
 
 
 def _difference(row: RowRuns, reference: RowRuns) -> dict[str, Any] | None:
-    """Row minus reference after adaptation, paired by episode within seeds that both have; None without."""
+    """Row minus reference after adaptation, paired by episode within seeds that both have; None without.
+
+    `episodes` and `seeds` say over how many; where that leaves it open, `to_settle` what would decide.
+    """
     mine, theirs = row.finished, reference.finished
     seeds = [seed for seed in mine if seed in theirs]
     if not seeds or any(_episodes_of(mine[seed]) != _episodes_of(theirs[seed]) for seed in seeds):
@@ -213,7 +227,12 @@ def _difference(row: RowRuns, reference: RowRuns) -> dict[str, Any] | None:
     others = [episodes_at(theirs[seed], theirs[seed]["after_step"]) for seed in seeds]
     if any(one.size != other.size for one, other in zip(values, others, strict=True)):
         return None
-    return _jsonable(paired_difference(values, others))
+    paired = differences(values, others)
+    counted = {"episodes": min(each.size for each in paired), "seeds": len(paired)}
+    found = _jsonable(mean_with_interval(paired, long_tailed=True)) | counted
+    if verdict(found, True) == "undecided":
+        found["to_settle"] = to_settle(found, paired)
+    return found
 
 
 def _episodes_of(result: Result) -> tuple[Any, ...]:
@@ -230,11 +249,13 @@ def episodes_at(result: Result, step: int) -> np.ndarray:
 
 def _jsonable(interval: Interval) -> dict[str, Any]:
     half_width = interval.ci95
-    return {
+    found = {
         "mean": interval.mean if isfinite(interval.mean) else None,
         "ci95": half_width if half_width is not None and isfinite(half_width) else None,
         "over": interval.over,
+        "method": interval.method,
     }
+    return found if interval.low is None else found | {"low": interval.low, "high": interval.high}
 
 
 def _shared(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

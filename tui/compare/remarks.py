@@ -1,47 +1,18 @@
 """What stands under the table: how many episodes would decide, what published figures rest on, protocol."""
 
-from collections.abc import Mapping
-from math import ceil, sqrt
-from typing import Any
+from math import sqrt
 
 from engine.runs.reports import verdict
-from engine.statistics import seed_quantile
+from engine.runs.settling import episodes_needed as episodes_needed
+from engine.runs.settling import rounded
+from engine.runs.settling import seeds_needed as seeds_needed
 from tui.compare.view import Row, View
 from tui.numbers import count
 from tui.tables import choices
+from tui.undecided import cannot_tell, what_would
 
-MOST_EPISODES = 1_000_000
-MOST_SEEDS = 1_000
 MOST_ASKED = 20_000
 """Test episodes that one key asks for at the most."""
-
-
-def episodes_needed(difference: Mapping[str, Any], episodes: int) -> int | None:
-    """Episodes at which this mean difference would leave its 95 % interval, were mean and spread the same.
-
-    n · (half-width / |mean|)², the half-width being that of n episodes; None where no number would.
-    """
-    mean, half_width = difference["mean"], difference["ci95"]
-    if not mean or half_width is None or difference["over"] != "episodes":
-        return None
-    needed = episodes * (half_width / abs(mean)) ** 2
-    return ceil(needed) if needed < MOST_EPISODES else None
-
-
-def seeds_needed(difference: Mapping[str, Any], seeds: int) -> int | None:
-    """Training seeds at which this mean difference would leave its 95 % interval (Student's t below ten)."""
-    mean, half_width = difference["mean"], difference["ci95"]
-    if not mean or half_width is None or difference["over"] != "seeds" or seeds < 2:
-        return None
-    deviation = half_width * sqrt(seeds) / seed_quantile(seeds)
-    counts = range(seeds, MOST_SEEDS)
-    return next((n for n in counts if seed_quantile(n) * deviation / sqrt(n) < abs(mean)), None)
-
-
-def rounded(number: int) -> int:
-    """Two significant digits, rounded up: 2,861 becomes 2,900."""
-    size: int = 10 ** max(0, len(str(number)) - 2)
-    return -(-number // size) * size
 
 
 def undecided_note(view: View, row: Row) -> str | None:
@@ -49,24 +20,20 @@ def undecided_note(view: View, row: Row) -> str | None:
     difference = row["vs_baseline"]
     if verdict(difference, view.table["higher_is_better"]) != "undecided":
         return None
-    if difference["over"] == "seeds":
-        return f"{paired_seeds(view, row)} seeds cannot tell these apart{what_would_decide(view, row)}"
-    episodes = view.differences[row["label"]].size
-    return f"{episodes:,} episodes cannot tell these apart{what_would_decide(view, row)}"
+    return cannot_tell(difference, _key)
 
 
 def what_would_decide(view: View, row: Row) -> str:
     """`; about 2,900 would [e]`: how many episodes or seeds would decide a difference; else nothing."""
     difference = row["vs_baseline"]
-    if difference["over"] == "seeds":
-        paired = paired_seeds(view, row)
-        needed = seeds_needed(difference, paired)
-        return f"; about {needed:,} would" if needed and needed > paired else ""
-    needed = episodes_needed(difference, view.differences[row["label"]].size)
-    if not needed:
-        return ""
-    key = "[e]" if rounded(needed) <= MOST_ASKED else f"([e] asks for {MOST_ASKED:,} at the most)"
-    return f"; about {rounded(needed):,} would {key}"
+    if "to_settle" not in difference:
+        episodes = episodes_needed(difference, view.differences[row["label"]].size)
+        difference = {**difference, "to_settle": {"episodes": episodes}}
+    return what_would(difference, _key)
+
+
+def _key(episodes: int) -> str:
+    return " [e]" if episodes <= MOST_ASKED else f" ([e] asks for {MOST_ASKED:,} at the most)"
 
 
 def against_published(row: Row) -> str | None:
