@@ -46,8 +46,9 @@ def check_model(model: Model) -> None:
         raise RequestError(f"model.name torchvision: {INSTALL_TORCHVISION}")
 
 
-def threads(spec: Spec) -> int:
-    """Threads of one training on the CPU: the cores at hand, shared among the slots. Raises RequestError.
+def threads(spec: Spec, processes: int = 1) -> int:
+    """Threads of each of a training's processes here: the cores at hand, shared among the slots and them.
+    Raises RequestError.
 
     Waves need one: their matrices are so small that handing them to a second thread costs more than it saves,
     and on a busy machine waiting for it costs ten times the work.
@@ -55,4 +56,4 @@ def threads(spec: Spec) -> int:
     if spec.task.dataset == "sine":
         return 1
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // slots_per_device())
+    return max(1, cores // slots_per_device() // processes)

@@ -37,8 +37,9 @@ def scores(
     statistics: str,
     steps: Sequence[int],
     tick: Callable[[int], None] = lambda done: None,
+    first: int = 0,
 ) -> Tensor:
-    """The metric of episodes 0..E-1 after each of `steps`: float64 `[E, len(steps)]` on the CPU.
+    """The metric of E episodes from `first` on after each of `steps`: float64 `[E, len(steps)]` on the CPU.
 
     Where the device's memory does not hold a portion of the episodes, smaller ones are taken.
 
@@ -50,7 +51,7 @@ def scores(
     while done < episodes:
         end = min(done + size, episodes)
         try:
-            task = learner.tasks.episodes(part, torch.arange(done, end))
+            task = learner.tasks.episodes(part, torch.arange(first + done, first + end))
             values.append(_trajectory(rule, learner, task, steps).cpu().double())
         except torch.OutOfMemoryError:
             if size == 1:

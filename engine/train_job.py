@@ -4,7 +4,7 @@ checkpoints."""
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,9 @@ from engine.errors import RequestError
 from engine.learner import Learner
 from engine.paths import FUSED
 from engine.presets import Spec
+from engine.ranks.alone import OVER, Ranks
+from engine.ranks.companions import Sharing
+from engine.ranks.telling import met, tell
 from engine.runs import (
     EventWriter,
     Run,
@@ -43,8 +46,10 @@ class Stopping(Protocol):
     """Tells whether a run is asked to end or to write a checkpoint, and ends it where it only computes, after
     its last words (`engine.stopping`)."""
 
-    computing: AbstractContextManager[None]
     last_words: Callable[[], None]
+
+    @property
+    def computing(self) -> AbstractContextManager[None]: ...
 
     def word(self) -> str | None: ...
 
@@ -90,17 +95,26 @@ class Journal:
         state = trainer.state() | {"threads": torch.get_num_threads(), "path": trainer.learner.path}
         if self.unvalidated:
             state["unvalidated"] = True
+        if trainer.ranks.count > 1:
+            state["processes"] = trainer.ranks.count
         path = write_checkpoint(self.run, trainer.iteration, pack(state))
         if trainer.best is not None:
             self.best_files[trainer.iteration] = path.name
             self.best_files = {b.step: self.best_files[b.step] for b in trainer.bests}
             self.tell_best(trainer)
-        seconds = round(self.seconds, 3)
-        self.events.append("checkpoint", step=trainer.iteration, file=path.name, seconds=seconds)
-        self.status.update(seconds=seconds)
+        self.tell_checkpoint(trainer.iteration, path.name)
+        self.status.update(seconds=round(self.seconds, 3))
         self.damaged.discard(path.name)
-        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values(), self.damaged)
+        self.prune()
         self.saved_at = trainer.iteration
+
+    def prune(self) -> None:
+        """Lets go of checkpoints that need not be kept."""
+        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values(), self.damaged)
+
+    def tell_checkpoint(self, step: int, file: str) -> None:
+        """An event of a checkpoint that is there."""
+        self.events.append("checkpoint", step=step, file=file, seconds=round(self.seconds, 3))
 
     def tell_best(self, trainer: Trainer) -> None:
         """Which checkpoints are best on validation, where testing looks for them."""
@@ -123,14 +137,29 @@ class Journal:
             self.status.update(state="stopped", phase="", step=trainer.iteration, seconds=seconds)
 
 
-def train_run(run: Run, spec: Spec, device_name: str, status: StatusWriter, stop: Stopping) -> int:
-    """Trains a run to its end, to a stop, or to a fault; the status says which."""
-    torch.set_num_threads(threads(spec))
+def train_run(
+    run: Run,
+    spec: Spec,
+    device_name: str,
+    status: StatusWriter,
+    stop: Stopping,
+    sharing: Sharing | None = None,
+) -> int:
+    """Trains a run to its end, to a stop, or to a fault; the status says which. With `sharing` others compute
+    a part of each batch, and this process is rank 0."""
+    torch.set_num_threads(threads(spec, sharing.here if sharing else 1))
     device = torch_device(device_name, spec.device)
     status.update(device=str(device))
     journal = Journal(run, spec, status, str(device))
-    trainer = _build(journal, spec, device, stop.computing)
+    with stop.computing:
+        ranks = met(sharing, device)
+    trainer = _build(journal, spec, device, stop.computing, ranks)
     stop.last_words = partial(journal.leave, trainer)
+    ranks.asks = partial(_asked, stop, journal)
+    over = out_of_time(spec.training.time_limit, journal)
+    with stop.computing:
+        checkpoint = None if journal.saved is None else journal.saved.path
+        tell(trainer, checkpoint, unvalidated=journal.unvalidated, over=over)
     status.update(state="running", steps=trainer.iterations, step=trainer.iteration, error=None)
     if trainer.iterations == 0:
         journal.checkpoint(trainer)
@@ -196,7 +225,11 @@ def torch_device(name: str, wanted: str) -> torch.device:
 
 
 def _build(
-    journal: Journal, spec: Spec, device: torch.device, computing: AbstractContextManager[None]
+    journal: Journal,
+    spec: Spec,
+    device: torch.device,
+    computing: AbstractContextManager[None],
+    ranks: Ranks,
 ) -> Trainer:
     resumes = journal.events.seq > 0 or journal.saved is not None
     journal.phase("loading data")
@@ -205,16 +238,19 @@ def _build(
     # The kernels are compiled here, once on each machine.
     journal.phase("building")
     with computing:
-        trainer = Trainer(Learner(spec, tasks, device))
+        trainer = Trainer(Learner(spec, tasks, device), ranks)
     trainer.computing = computing
     if journal.saved is not None:
         saved = loaded(trainer, journal.saved.path, device)
         journal.unvalidated = saved.get("unvalidated", False)
-        journal.seconds = _seconds_until(journal.run, journal.saved.path.name)
+        journal.seconds, was_told = _seconds_until(journal.run, journal.saved.path.name)
+        if not was_told:  # a kill came between
+            journal.tell_checkpoint(trainer.iteration, journal.saved.path.name)
         # So does the path.
         _keep_path(trainer.learner, saved["path"], journal)
         journal.best_files = _files_of(journal, trainer)
         journal.tell_best(trainer)
+        journal.prune()
     if resumes:
         journal.events.append("resumed", step=trainer.iteration)
         for name in sorted(journal.damaged):
@@ -236,8 +272,9 @@ def loaded(trainer: Trainer, path: Path, device: torch.device) -> dict[str, Any]
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         reason = str(error).partition("\n")[0]
         raise RequestError(f"{path.name} is no checkpoint of what spec.yaml says: {reason}") from error
-    # The number of threads decides the order of sums, and so the last bits.
-    torch.set_num_threads(state["threads"])
+    # The number of threads decides the order of sums, and so the last bits; that of processes does too.
+    if state.get("processes", 1) == trainer.ranks.count:
+        torch.set_num_threads(state["threads"])
     return state
 
 
@@ -252,15 +289,16 @@ def _keep_path(learner: Learner, before: str, journal: Journal) -> None:
         journal.events.append("note", text=text)
 
 
-def _seconds_until(run: Run, file: str) -> float:
-    """Seconds of training up to a checkpoint, as its event says, or the one before if a kill came between."""
+def _seconds_until(run: Run, file: str) -> tuple[float, bool]:
+    """Seconds of training up to a checkpoint, as its event says, or those of the last one that has an event;
+    and whether it has one."""
     seconds = 0.0
     for event in read_events(run.events_path)[0]:
         if event["kind"] == "checkpoint" and isinstance(event.get("seconds"), float | int):
             seconds = float(event["seconds"])
             if event.get("file") == file:
-                break
-    return seconds
+                return seconds, True
+    return seconds, False
 
 
 def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
@@ -295,8 +333,9 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         if (fit := trainer.fit()) is not None:
             journal.events.append("fit", **fit)
         status.update(step=trainer.iteration)
-        last = trainer.iteration == trainer.iterations or out_of_time(training.time_limit, journal)
-        word = stop.word()
+        words = trainer.ranks.words()
+        last = trainer.iteration == trainer.iterations or OVER in words
+        word = next((each for each in ("stop", "pause", "checkpoint") if each in words), None)
         if status.gone:
             return "stopped"
         validated = last or trainer.iteration % training.validation.every == 0
@@ -312,6 +351,12 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         if word in ("stop", "pause"):
             return "stopped" if word == "stop" else "paused"
     return "finished"
+
+
+def _asked(stop: Stopping, journal: Journal) -> Set[str]:
+    """What this process is asked to do, of `engine.ranks.alone.WORDS`."""
+    over = {OVER} if out_of_time(journal.spec.training.time_limit, journal) else set()
+    return over | {word for word in [stop.word()] if word is not None}
 
 
 def out_of_time(limit: float | None, journal: Journal) -> bool:

@@ -29,6 +29,7 @@ from engine.outer.schedule import order_at, outer_rate, step_weights
 from engine.portions import joined, mean_gradient, query_losses, walks
 from engine.presets import validation_adaptation
 from engine.presets.schema import KEPT_BEST
+from engine.ranks.alone import Ranks
 from engine.statistics import mean_over_episodes
 from engine.tasks import training_shape
 from engine.tasks.episodes import Episodes
@@ -61,10 +62,14 @@ class Seen(NamedTuple):
 
 class Trainer:
     """The outer loop of a learner; `iteration` is how many iterations are done, and so the place in the task
-    stream."""
+    stream.
 
-    def __init__(self, learner: Learner) -> None:
+    Of `ranks` that share each batch every one has a trainer, and all make the same calls in the same order.
+    """
+
+    def __init__(self, learner: Learner, ranks: Ranks | None = None) -> None:
         self.learner, self.spec = learner, learner.spec
+        self.ranks = Ranks() if ranks is None else ranks
         trains = self.spec.outer.rule != "none"
         self.optimizer = OuterOptimizer(self.spec.outer, learner.meta_parameters) if trains else None
         self.iteration = 0
@@ -76,8 +81,11 @@ class Trainer:
         """Entered where a step only computes, and nothing of the training changes."""
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
+        self.size = size
+        """Tasks (in joint training: examples) of a batch, over all ranks."""
         self.stream = TrainingStream(learner.tasks, size)
         self.rule = learner.training_rule()
+        self.rule.norms.merged = partial(self.ranks.mean, size=size)
 
     @property
     def best(self) -> Best | None:
@@ -122,8 +130,8 @@ class Trainer:
         return record
 
     def _joint(self) -> "Seen":
-        learner, examples = self.learner, self.stream.examples(self.iteration)
-        kind = learner.tasks.kind
+        learner, kind = self.learner, self.learner.tasks.kind
+        examples = self.stream.examples(self.iteration).columns(*self.ranks.own(self.size))
         try:
             observed = self.rule.norms.observed_in_training()
             gradient, loss, outputs = joint_gradient(
@@ -136,14 +144,17 @@ class Trainer:
                 f"the device's memory does not hold {batch:,} examples; give fewer with "
                 f"training.examples_per_batch"
             ) from None
+        gradient, loss = self.ranks.merged(gradient, loss, self.size)
 
         def record() -> dict[str, Any]:
-            return {"outer_loss": loss, "joint_metric": task_metric(kind, outputs, examples.y).mean().item()}
+            metric = self.ranks.mean([task_metric(kind, outputs, examples.y).mean()], self.size)[0]
+            return {"outer_loss": loss, "joint_metric": metric.item()}
 
         return Seen(gradient, loss, record, self.rule.norms.keep)
 
     def _episodes(self) -> "Seen":
-        tasks = self.stream.episodes(self.iteration)
+        whole = self.stream.episodes(self.iteration)
+        tasks = whole.rows(*self.ranks.own(self.size))
         while True:
             try:
                 seen = walks(self.walk(), tasks, self.tasks_at_once)
@@ -154,14 +165,16 @@ class Trainer:
                     raise
                 self.tasks_at_once = (min(self.tasks_at_once, len(tasks.indices)) + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
-        loss = query_losses(seen).mean().item()
+        own = query_losses(seen).mean().item()
+        gradient, loss = self.ranks.merged(mean_gradient(seen), own, self.size)
 
         def remember() -> None:
             # Where nothing outlives tasks there is no need of their states.
             if self.learner.kept:
-                self.rule.remember(joined([walk.states[-1] for walk in seen]), tasks)
+                last = self.rule.remembered(joined([walk.states[-1] for walk in seen]))
+                self.rule.remember(self.ranks.rows(last, self.size), whole)
 
-        return Seen(mean_gradient(seen), loss, lambda: self._record(tasks, seen, loss), remember)
+        return Seen(gradient, loss, lambda: self._record(tasks, seen, loss), remember)
 
     def walk(self) -> Callable[[Episodes], MetaGradient]:
         """How this iteration looks at tasks: along their chain and back, or there alone."""
@@ -183,23 +196,19 @@ class Trainer:
 
         A rule that shows no steps has one query loss and metric, and neither support losses nor norms.
         """
-        seen = [self._probed(tasks, number, walk) for number, walk in enumerate(portions)]
-        support, query, metric = (torch.cat(parts).mean(0).tolist() for parts in zip(*seen, strict=True))
+        seen = [(*self._probed(tasks, at, walk), walk.norms) for at, walk in enumerate(portions)]
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
-        norms = torch.cat([walk.norms for walk in portions]).mean(0).tolist()
-        return {
-            "outer_loss": loss,
-            "support_loss": support,
-            "query_loss": query,
-            name: metric,
-            "meta_gradient_norms": norms if self.rule.shows_steps else [],
-            **self._moved(portions),
-        }
+        names = ("support_loss", "query_loss", name, "meta_gradient_norms")
+        own = {name: torch.cat(parts) for name, parts in zip(names, zip(*seen, strict=True), strict=True)}
+        means = {name: each.mean(0).tolist() for name, each in self.ranks.rows(own, self.size).items()}
+        if not self.rule.shows_steps:
+            means["meta_gradient_norms"] = []
+        return {"outer_loss": loss, **means, **self._moved(portions)}
 
     def _moved(self, portions: list[MetaGradient]) -> dict[str, Any]:
         """How far the inner loop moves each layer, from the start to the last step, where it moves any."""
         ends = [joined([walk.states[at] for walk in portions]) for at in (0, -1)]
-        found = moved([self.rule.parameters_in(state) for state in ends])
+        found = moved([self.rule.parameters_in(state) for state in ends], self.ranks.summed)
         return {"moved": {layer: values[-1] for layer, values in found.items()}} if found else {}
 
     def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
@@ -219,16 +228,16 @@ class Trainer:
     def validate(self) -> dict[str, Any]:
         """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the
         best."""
-        adaptation, validation = validation_adaptation(self.spec), self.spec.training.validation
+        adaptation, episodes = validation_adaptation(self.spec), self.spec.training.validation.episodes
         steps = recorded_steps(adaptation.steps)
+        self.ranks.agree(self.learner.meta_parameters.values(), self.iteration)
+        first, end = self.ranks.own(episodes) if episodes >= self.ranks.count else (0, episodes)
+        statistics = self.spec.evaluation.statistics
         values = scores(
-            self.learner,
-            adaptation,
-            "validation",
-            validation.episodes,
-            self.spec.evaluation.statistics,
-            steps,
+            self.learner, adaptation, "validation", end - first, statistics, steps, first=first
         )
+        if end - first < episodes:
+            values = self.ranks.rows({"values": values}, episodes)["values"]
         intervals = [mean_over_episodes(column) for column in values.T.numpy()]
         means, widths = [i.mean for i in intervals], [i.ci95 for i in intervals]
         classes = self.learner.tasks.kind == "classes"

@@ -1,5 +1,5 @@
 """The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... |
-attend RUNS LOCK | replay RUN STEP | bench`.
+attend RUNS LOCK | replay RUN STEP | bench`, and what those and torchrun start: `follow ... | ranks ...`.
 
 torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
 """
@@ -10,8 +10,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import engine.batch_signals  # noqa: F401  before all that takes time
@@ -19,6 +19,8 @@ from engine.devices import device_name
 from engine.errors import RequestError
 from engine.fused.library import NoKernelsError, compiled
 from engine.presets import load_spec
+from engine.ranks.companions import LEFT_ALONE, Companions, Sharing, Signals, end_with
+from engine.ranks.refusals import check_processes, devices_of, processes_of
 from engine.requests import ENDED, Asked, evaluations
 from engine.runs import (
     Run,
@@ -34,18 +36,25 @@ from engine.runs import (
 from engine.stopping import Stop
 
 
-def train(folder: Path, descriptor: int) -> int:
-    """Trains the run in `folder`, whose lock is held by `descriptor`; its state says how it ended."""
+def train(folder: Path, descriptor: int, sharing: Sharing | None = None) -> int:
+    """Trains the run in `folder`, whose lock is held by `descriptor`; its state says how it ended.
+
+    The other processes of its training are begun here, or are there already: `sharing`.
+    """
     run = Run(folder)
     adopt(run.lock_path, descriptor)
-    created = read_status(run).created or 0.0
+    before = read_status(run)
+    created = before.created or 0.0
     with StatusWriter(run, descriptor, state="queued", phase="queued") as status, _told(status):
         stop = Stop(run, status)
         stop.computing.begin()
         stop.last_words = lambda: status.update(state="stopped", phase="")
         spec = load_spec(run.spec_path)
         device = device_name(spec.device)
-        with hold_slot(device, created, stop.ending) as held:
+        devices = devices_of(device, 1 if sharing is not None else processes_of(before))
+        check_processes(spec, len(devices) if sharing is None else sharing.processes, len(devices))
+        _say_processes(status, sharing, len(devices))
+        with _slots(devices, created, stop.ending) as held:
             if not held:
                 status.update(state="paused" if stop.word() == "pause" else "stopped", phase="")
                 clear(run)
@@ -53,11 +62,57 @@ def train(folder: Path, descriptor: int) -> int:
             status.update(state="starting", phase="importing torch", device=device)
             if device == "cpu":
                 threading.Thread(target=_compile_ahead, args=(spec.model.name,), daemon=True).start()
-            with stop.computing:
-                from engine.train_job import train_run
+            with _others(devices, status) as begun:
+                with stop.computing:
+                    from engine.train_job import train_run
 
-            return train_run(run, spec, device, status, stop)
+                return train_run(run, spec, device, status, stop, sharing or begun)
     return 1
+
+
+def _say_processes(status: StatusWriter, sharing: Sharing | None, here: int) -> None:
+    """Who resumes the run must know: what torchrun began, it alone can begin again with as many."""
+    if sharing is not None:
+        status.update(processes=sharing.processes, launched="torchrun")
+    elif here > 1 or "processes" in status.status.more:
+        status.update(processes=here, launched=None)
+
+
+@contextmanager
+def _slots(devices: list[str], created: float, ending: Callable[[], bool]) -> Iterator[bool]:
+    """Holds a slot of each device, one after another; gives False where `ending()` came first."""
+    with ExitStack() as stack:
+        wanted = dict.fromkeys(devices)
+        yield all(stack.enter_context(hold_slot(device, created, ending)) for device in wanted)
+
+
+@contextmanager
+def _others(devices: list[str], status: StatusWriter) -> Iterator[Sharing | None]:
+    """The processes that compute on all devices but the first, where there are several."""
+    if len(devices) == 1:
+        yield None
+        return
+
+    def give_up(reason: str) -> None:
+        _failed(status, f"{reason}; kshot runs resume {status.run.id} goes on from its last checkpoint")
+        os._exit(1)
+
+    with Companions(devices, give_up) as others:
+        yield Sharing(len(devices), len(devices), others.store, others.lost)
+
+
+def follow(store: Path, rank: int, count: int, device: str, reading: int) -> int:
+    """Computes one rank's share of another process's training, for as long as that lives."""
+    end_with(reading, store.parent)
+    signals = Signals()
+    from engine.ranks.following import follow
+    from engine.ranks.group import Lost, joined
+
+    try:
+        group = joined(rank, count, store)
+        return follow(group, lambda name: device, lambda name: nullcontext(), signals.words)
+    except Lost:
+        return LEFT_ALONE
 
 
 def _compile_ahead(model: str) -> None:
@@ -66,6 +121,25 @@ def _compile_ahead(model: str) -> None:
     with suppress(NoKernelsError):
         if name is not None:
             compiled(name)
+
+
+def ranks(options: list[str]) -> int:
+    """One process of a training that torchrun has started on any number of machines."""
+    from engine.ranks import launched
+
+    where, asked = launched.place(), launched.parsed(options)
+    launched.settle(options)
+    if asked.data_dir is not None:
+        os.environ["KSHOT_DATA"] = str(asked.data_dir.expanduser().absolute())
+    if where.rank:
+        return launched.follow(where)
+    run, descriptor = launched.opened(asked, where)
+    print(run.id, flush=True)
+    print(f"kshot runs watch {run.id} follows it", file=sys.stderr, flush=True)
+    code = train(run.path, descriptor, Sharing(where.processes, where.here, None, lambda: None))
+    status = read_status(run)
+    print(f"{run.id}: {status.state}{f', {status.error}' if status.error else ''}", file=sys.stderr)
+    return code
 
 
 @contextmanager
@@ -160,6 +234,11 @@ def main(arguments: list[str]) -> int:
                 return train(Path(folder), int(descriptor))
             case ["evaluate", *folders] if folders:
                 return evaluate([Path(folder) for folder in folders])
+            case ["follow", store, *numbers, device, reading] if len(numbers) == 2:
+                rank, count = map(int, numbers)
+                return follow(Path(store), rank, count, device, int(reading))
+            case ["ranks", *options]:
+                return ranks(options)
             case ["attend", folder, descriptor] if descriptor.isdigit():
                 return attend(Path(folder), int(descriptor))
             case ["replay", folder, step] if step.isdigit():

@@ -402,8 +402,8 @@ def test_validation_keeps_the_best(
     asked = []
     for value, expected in zip(values, best, strict=True):
 
-        def told(learner, adaptation, part, episodes, statistics, steps, *, value=value):
-            asked.append((part, episodes, statistics, list(steps)))
+        def told(learner, adaptation, part, episodes, statistics, steps, *, first, value=value):
+            asked.append((part, episodes, statistics, list(steps), first))
             columns = torch.tensor([[0.55, value]], dtype=torch.float64)
             return columns.expand(episodes, 2)
 
@@ -414,7 +414,7 @@ def test_validation_keeps_the_best(
         assert found == expected
         assert event["best"] == (expected is not None and expected[0] == trainer.iteration)
         assert event["steps"] == [0, 1]
-    assert asked == [("validation", 200, "query", [0, 1])] * 5
+    assert asked == [("validation", 200, "query", [0, 1], 0)] * 5
 
 
 def test_validation_agrees_with_a_plain_loop_and_changes_nothing() -> None:

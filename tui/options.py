@@ -78,6 +78,10 @@ TimeLimit = Annotated[
     str | None,
     typer.Option("--time-limit", metavar="10m", help="End each training as finished after this time."),
 ]
+Processes = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, metavar="N", help="Share each meta-batch among N processes here."),
+]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train anew what a finished run could serve.")]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Leave the runs in the background and print their ids, one a line.")

@@ -79,6 +79,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
     from tui.tables import takes_steps
 
     status = summary.status
+    shared = status.more.get("processes")
     facts = [
         ("run", summary.id),
         ("name", summary.name or ""),
@@ -94,6 +95,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         ("device", status.device),
         ("path", path_text(status.more.get("path"))),
         ("process", f"{status.pid} on {status.host}" if status.pid else ""),
+        ("shared by", f"{shared} processes" if type(shared) is int and shared > 1 else ""),
         ("error", status.error or ""),
         ("folder", str(summary.run.path)),
     ]

@@ -112,6 +112,7 @@ def stop(
 @app.command("resume")
 def resume(
     runs: Several,
+    processes: given.Processes = None,
     detach: given.Detach = False,
     json: given.Json = False,
     runs_dir: given.RunsDir = None,
@@ -122,6 +123,7 @@ def resume(
     They reach the numbers of runs that were never interrupted. Without --data-dir
     their data are looked for where they were when they began."""
     from engine.presets import load_spec
+    from engine.ranks.refusals import check_processes
     from engine.runs import find_run, summarise
     from engine.runs.comparison import Training
     from engine.runs.processes import RESUMABLE, data_folder_of
@@ -132,6 +134,7 @@ def resume(
     for found in _distinct(find_run(folder, text) for text in runs):
         _check_state(found, RESUMABLE, "resume")
         spec = load_spec(found.spec_path)
+        check_processes(spec, processes or 1)
         label = summarise(found).name or spec.origin.algorithm
         where = data_folder if data_dir is not None else data_folder_of(found, data_folder)
         if where != data_folder:
@@ -142,7 +145,14 @@ def resume(
         for training in trainings:
             training.labels[:] = [training.run.id if training.run else ""]
     return carry_out(
-        trainings, folder, data_folder, name=None, detach=detach, json=json, many=len(trainings) > 1
+        trainings,
+        folder,
+        data_folder,
+        name=None,
+        detach=detach,
+        json=json,
+        many=len(trainings) > 1,
+        processes=processes,
     )
 
 

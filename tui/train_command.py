@@ -25,6 +25,7 @@ def train(
     seed: given.Seed = None,
     seeds: given.Seeds = None,
     device: given.Device = None,
+    processes: given.Processes = None,
     name: Annotated[str | None, typer.Option("--name", help="A name for the run.")] = None,
     time_limit: given.TimeLimit = None,
     fresh: given.Fresh = False,
@@ -37,6 +38,7 @@ def train(
     """Train one algorithm on one task.
 
     It trains in the background and is followed here until it ends."""
+    from engine.ranks.refusals import check_processes
     from engine.runs.comparison import plan_training
     from engine.runs.rows import Options
 
@@ -44,13 +46,21 @@ def train(
     options = Options(budget or "quick", overrides, seed, seeds, device, fresh or len(what) == 1)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     specs = _specs(what, options, budget)
+    check_processes(specs[0], processes or 1)
     trainings = plan_training(specs, options, runs_folder, data_folder)
     if dry_run:
         from tui.dry_run import show_trainings
 
         return show_trainings(trainings, runs_folder, json, merged=specs[0])
     return carry_out(
-        trainings, runs_folder, data_folder, name=name, detach=detach, json=json, many=len(specs) > 1
+        trainings,
+        runs_folder,
+        data_folder,
+        name=name,
+        detach=detach,
+        json=json,
+        many=len(specs) > 1,
+        processes=processes,
     )
 
 
@@ -63,6 +73,7 @@ def carry_out(
     detach: bool,
     json: bool,
     many: bool,
+    processes: int | None = None,
 ) -> int:
     """Begins the trainings and follows them to their end; returns the exit code."""
     from engine.errors import RequestError
@@ -78,7 +89,7 @@ def carry_out(
         there = (training for training in trainings if (training.data_dir or data_folder) == where)
         prepare_images((training.spec for training in there), where)
     tell_actions(trainings, name)
-    started = Trainings(trainings, runs_folder, data_folder, name)
+    started = Trainings(trainings, runs_folder, data_folder, name, processes)
     try:
         started.begin()
         if detach:

@@ -178,6 +178,13 @@ class GradientRule(Rule):
         """The parameters that adapt."""
         return {name: state[name] for name in self.adapts}
 
+    def remembered(self, state: State) -> State:
+        """Adapted heads and second moments, where they outlive their tasks."""
+        stores = self.adaptation.head == "stored" and self.adaptation.stored_heads == "adapted"
+        heads = {name: state[name] for name in HEAD if stores and name in state}
+        moments = [name for name in self.carried if name.startswith(SECOND) and name != STEPS]
+        return heads | {name: state[name] for name in moments}
+
     def remember(self, state: State, task: Episodes) -> None:
         """Writes adapted heads back into their table and hands second moments on, where there are such."""
         super().remember(state, task)

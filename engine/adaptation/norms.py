@@ -4,6 +4,8 @@ MAML++ (Antoniou 2019, section 4) keeps a set for each inner step. The support p
 pass after it use set j; a query pass before any step uses set 0; steps beyond the last set use the last.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
 from torch import Tensor
 
@@ -15,6 +17,7 @@ RUNNING = "running."
 """What kept running statistics are called: `running.norm1.mean` and `.variance`, `[sets, C]`."""
 MOMENTUM = 0.1
 """Of running statistics: the weight of the newest batch (PyTorch's default)."""
+Merged = Callable[[Sequence[Tensor]], Sequence[Tensor]]
 
 
 def norm_names(parameters: Parameters) -> list[str]:
@@ -53,6 +56,8 @@ class Norms:
         self.sets, self.per_step, self.uses_running = max(sets, 1), per_step, uses_running
         self.observing, self.training = False, bool(self.running) and not uses_running
         self.seen: list[tuple[int, Observed]] = []
+        self.merged: Merged = lambda here: here
+        """Means over tasks of this process, made means over those of all that share its batches."""
 
     def of_support(self, number: int) -> int:
         """The set of the support pass of step `number`."""
@@ -94,8 +99,9 @@ class Norms:
             for name, (mean, variance) in observed.items():
                 found.setdefault((f"{name}.mean", chosen), []).append(mean)
                 found.setdefault((f"{name}.variance", chosen), []).append(variance)
-        for (name, chosen), batches in found.items():
-            self.running[name][chosen].lerp_(torch.cat(batches).mean(0), MOMENTUM)
+        means = self.merged([torch.cat(batches).mean(0) for batches in found.values()])
+        for (name, chosen), mean in zip(found, means, strict=True):
+            self.running[name][chosen].lerp_(mean, MOMENTUM)
         self.forget()
 
     def forget(self) -> None:

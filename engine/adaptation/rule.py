@@ -127,6 +127,10 @@ class Rule(ABC):
         """What of a state are the model's parameters, and neither memory nor what an update carries."""
         return {}
 
+    def remembered(self, state: State) -> State:
+        """What of a last state `remember` reads."""
+        return {}
+
     def remember(self, state: State, task: Episodes) -> None:
         """Keeps what outlives the tasks, after the last step of a training iteration."""
         self.norms.keep()

@@ -55,6 +55,8 @@ def measured_runs(runs_dir: Path) -> list[Measured]:
         training = (summary.key, summary.status.device)
         if summary.status.host != host or (summary.key and training in known):
             continue
+        if summary.status.more.get("processes", 1) != 1:  # another speed than that of one process
+            continue
         last = _last_speed(summary)
         speed = number(last.get("iterations_per_second"))
         if speed is None or speed < SLOWEST:

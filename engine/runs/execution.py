@@ -49,9 +49,16 @@ class Trainings:
     """The trainings of a plan, as processes: begun, resumed or only waited for."""
 
     def __init__(
-        self, planned: Sequence[Training], runs_dir: Path, data_dir: Path, name: str | None = None
+        self,
+        planned: Sequence[Training],
+        runs_dir: Path,
+        data_dir: Path,
+        name: str | None = None,
+        processes: int | None = None,
     ) -> None:
         self.planned, self.runs_dir, self.data_dir, self.name = planned, runs_dir, data_dir, name
+        self.processes = processes
+        """How many share each batch of trainings begun or resumed here; none: as before, or one."""
         self.followed: list[Followed] = []
 
     def begin(self) -> None:
@@ -76,7 +83,7 @@ class Trainings:
             own = self._resume(training, training.run)
         elif own:
             training.run, lock = create_run(self.runs_dir, training.spec, name)
-            start_worker(training.run, lock, self.data_dir)
+            start_worker(training.run, lock, self.data_dir, self.processes)
         assert training.run is not None
         followed = Followed(training, training.run, own)
         followed.ending = training.action == "wait" and bool(asked(training.run) & {"stop", "pause"})
@@ -85,7 +92,7 @@ class Trainings:
     def _resume(self, training: Training, run: Run) -> bool:
         """Resumes the run; False where somebody else has done so since the plan was made."""
         try:
-            resume_run(run, self.data_dir, training.data_dir)
+            resume_run(run, self.data_dir, training.data_dir, self.processes)
         except RequestError:
             state = read_status(run).state
             if state not in ACTIONS or ACTIONS[state] not in ("wait", "reuse"):

@@ -87,15 +87,20 @@ def _open_log(path: Path) -> BinaryIO:
     return open(path, "ab", opener=lambda name, _: os.open(name, flags, 0o644))
 
 
-def start_worker(run: Run, lock_descriptor: int, data_dir: Path | None = None) -> int:
+def start_worker(
+    run: Run, lock_descriptor: int, data_dir: Path | None = None, processes: int | None = None
+) -> int:
     """Start the run's worker with its lock, which this process lets go of; returns the worker's pid.
 
-    The data folder is kept in the run's status, as `data_dir`, for whoever resumes it. Raises RequestError
-    when no process can be started; the run is then `failed`.
+    The data folder is kept in the run's status, as `data_dir`, for whoever resumes it; so is the number of
+    `processes` that are to share its batches (none: as it was, or one). Raises RequestError when no process
+    can be started; the run is then `failed`.
     """
     try:
         if data_dir is not None:
             _say(run, data_dir=str(data_dir.absolute()))
+        if processes is not None:
+            _say(run, processes=processes, launched=None)
         child = spawn(
             ["train", str(run.path), str(lock_descriptor)], run.log_path, data_dir, [lock_descriptor]
         )
@@ -117,13 +122,23 @@ def data_folder_of(run: Run, otherwise: Path | None = None) -> Path | None:
     return otherwise
 
 
-def resume_run(run: Run, data_dir: Path | None = None, instead: Path | None = None) -> int:
+def resume_run(
+    run: Run, data_dir: Path | None = None, instead: Path | None = None, processes: int | None = None
+) -> int:
     """Start a worker on a paused, stopped, crashed or failed run; returns the worker's pid.
 
     Its data lie where they lay when it began; in `data_dir` where nobody knows or that is gone; in `instead`
-    where that is given.
+    where that is given. As many `processes` share its batches as before, where no other number is given.
 
     Raises RequestError for a run in another state, one that somebody else is writing, and one without a spec.
+    """
+    return start_worker(run, reopened(run), instead or data_folder_of(run, data_dir), processes)
+
+
+def reopened(run: Run) -> int:
+    """A paused, stopped, crashed or failed run made queued again; the descriptor that holds its lock.
+
+    Raises RequestError as `resume_run` does.
     """
     _check_resumable(run, read_status(run))
     descriptor = acquire(run)
@@ -137,7 +152,7 @@ def resume_run(run: Run, data_dir: Path | None = None, instead: Path | None = No
     except BaseException:
         os.close(descriptor)
         raise
-    return start_worker(run, descriptor, instead or data_folder_of(run, data_dir))
+    return descriptor
 
 
 def stop_paused(run: Run) -> None:

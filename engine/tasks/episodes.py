@@ -42,6 +42,12 @@ class Examples(NamedTuple):
     y: Tensor
     indices: Tensor
 
+    def columns(self, begin: int, end: int) -> "Examples":
+        """The examples from `begin` up to `end`."""
+        if begin == 0 and end >= self.indices.shape[1]:
+            return self
+        return Examples(*(tensor[:, begin:end] for tensor in self))
+
 
 class TaskDistribution(Protocol):
     """Tasks as a function of their index.
