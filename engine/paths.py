@@ -69,7 +69,9 @@ def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) ->
         return "KSHOT_KERNELS is 0"
     try:
         if isinstance(body, Mlp):
-            kernels("mlp")
+            from engine.fused.mlp import BITS
+
+            kernels("mlp", BITS[dtype])
             return None
         from engine.fused.maps import lanes
 

@@ -158,7 +158,7 @@ def second_derivative(body: Conv4, parameters: dict[str, Tensor], x: Tensor) -> 
 
 @pytest.mark.parametrize("features", ["mean", "flatten"])
 @pytest.mark.parametrize("pooling", ["max", "stride"])
-@pytest.mark.parametrize(("size", "channels", "filters"), [(28, 1, 8), (19, 3, 24), (33, 2, 40)])
+@pytest.mark.parametrize(("size", "channels", "filters"), [(28, 1, 8), (19, 3, 24), (33, 1, 40)])
 def test_odd_sizes_and_ties(features: str, pooling: str, size: int, channels: int, filters: int) -> None:
     """Rows that no window covers, vectors that fill no tile, and windows of equal values."""
     body = Conv4((channels, size, size), filters, pooling, features, "batch")

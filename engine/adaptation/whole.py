@@ -12,7 +12,7 @@ from engine.adaptation.heads import STORED
 from engine.adaptation.losses import Kind
 from engine.adaptation.rates import RATES
 from engine.adaptation.rule import State
-from engine.fused.mlp import SUFFIXES, Batch, Descended, Descent, MlpDescent
+from engine.fused.mlp import BITS, Batch, Descended, Descent, MlpDescent
 from engine.models import Parameters
 from engine.models.mlp import Mlp
 from engine.presets.names import head_names
@@ -81,7 +81,7 @@ class WholeWalks:
     def _core(self, parameters: Parameters, task: Episodes, steps: int) -> MlpDescent | None:
         """The core for these numbers; None where it cannot take them."""
         x, batch = task.support_x, self.adaptation.batch
-        fits = self.body.kernels and x.device.type == "cpu" and x.dtype in SUFFIXES
+        fits = self.body.kernels and x.device.type == "cpu" and x.dtype in BITS
         if not fits or (steps and not self.descent.adapts) or (batch is not None and batch < x.shape[1]):
             return None
         if any(parameters[name].dtype is not x.dtype for name in self.descent.names):

@@ -13,8 +13,10 @@ import torch.nn.functional as functional
 from torch import Tensor
 
 from engine.fused.maps import (
+    Convolved,
     Normed,
     NormTangent,
+    Source,
     convolve,
     convolve_back,
     convolve_filters,
@@ -51,8 +53,8 @@ class Net:
 
 @dataclass
 class Slopes:
-    """Of a block, on the way back: of what it gave, of its normalisation's source (padded), of scale and
-    shift; and its filters as that way takes them."""
+    """Of a block, on the way back: of what it gave, of its normalisation's source (padded; of the first block
+    its filters'), of scale and shift; and its filters as that way takes them."""
 
     out: Tensor
     source: Tensor
@@ -90,7 +92,7 @@ class Pass:
             filters = parameters[f"conv{number}.weight"]
             scale, shift = parameters[f"norm{number}.scale"], parameters[f"norm{number}.shift"]
             packed = _packed(filters)
-            maps = convolve(source, packed, net.stride)
+            maps = (Convolved if number == 1 else convolve)(source, packed, net.stride)
             normed = norm_forward(maps, *_channels(scale, shift), net.window, EPSILON)
             shared = frozenset(n for n, p in parameters.items() if p.dim() in (1, 4))
             self.blocks.append(Block(source, packed, shared, normed))
@@ -104,7 +106,7 @@ class Pass:
         """Mean and unbiased variance `[T, C]` that each normalisation found."""
         found = {}
         for number, block in enumerate(self.blocks, start=1):
-            count = block.normed.source[0, ..., 0].numel()
+            count = block.normed.count
             unbiased = block.normed.variance * (count / max(count - 1, 1))
             found[f"norm{number}"] = (block.normed.mean, unbiased)
         return found
@@ -158,12 +160,15 @@ class Pass:
         slopes: tuple[Tensor, Tensor, Tensor],
         more: tuple[Tensor, Tensor] | None,
     ) -> None:
-        """The slopes of a block's parameters from those of its source, scale and shift; `more` is another
-        pair of padded source and slope whose filters' slope is added."""
+        """The slopes of a block's parameters from those of its source (of the first block, its filters),
+        scale and shift; `more` is another pair of padded source and slope whose filters' slope is added."""
         block = self.blocks[number - 1]
         if (name := f"conv{number}.weight") in wanted:
             shared, stride = name in block.shared, self.net.stride
-            filters = convolve_filters(block.source, slopes[0], stride, shared)
+            if number == 1:
+                filters = slopes[0].sum(0, keepdim=True) if shared else slopes[0].clone()
+            else:
+                filters = convolve_filters(block.source, slopes[0], stride, shared)
             if more is not None:
                 convolve_filters(*more, stride, shared, onto=filters)
             unpacked = filters.permute(0, 4, 3, 1, 2)
@@ -182,15 +187,23 @@ class Pass:
             packed = None if filters is None else _packed(filters)
             scale = _each_task(direction.get(f"norm{number}.scale"), block.normed)
             shift = _each_task(direction.get(f"norm{number}.shift"), block.normed)
-            maps = None if packed is None else convolve(block.source, packed, self.net.stride)
-            if moving is not None:
-                maps = convolve(moving, block.filters, self.net.stride, onto=maps)
-            if maps is None and (scale is not None or shift is not None):
-                maps = torch.zeros_like(block.normed.source)
+            still = all(part is None for part in (packed, scale, shift, moving))
+            maps = None if still else self._moved_maps(number, packed, moving)
             tangent = None if maps is None else norm_tangent(block.normed, maps, scale, shift)
             changes.append(Change(moving, packed, tangent))
             moving = None if tangent is None else tangent.out
         return None if moving is None else self._features(moving), changes
+
+    def _moved_maps(self, number: int, filters: Tensor | None, moving: Tensor | None) -> Source:
+        """The change of a block's maps along that of its filters and of its source."""
+        block, stride = self.blocks[number - 1], self.net.stride
+        if number == 1:
+            moved = torch.zeros_like(block.filters) if filters is None else filters
+            return Convolved(block.source, moved, stride)
+        maps = None if filters is None else convolve(block.source, filters, stride)
+        if moving is not None:
+            maps = convolve(moving, block.filters, stride, onto=maps)
+        return block.source.new_zeros(block.normed.source.shape) if maps is None else maps
 
     def change(
         self, kept: list[Slopes], changes: list[Change], dslope: Tensor | None, wanted: Collection[str]

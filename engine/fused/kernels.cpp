@@ -7,62 +7,104 @@
 #include "lanes.h"
 #include "winograd.h"
 #include "convolution.h"
+#include "cells.h"
 #include "normalisation.h"
 
-// What is exported takes its sizes as an array: tasks, examples, height, width and, of a convolution, inputs,
-// outputs, stride; of a normalisation, channels and window.
+#if BITS == 64
+typedef double Number;
+#else
+typedef float Number;
+#endif
 
-template <class Work> void by_window(const Int* size, Work work) {
-    if (size[5] == 2)
-        work(Shape<2>{size[0], size[1], size[2], size[3], size[4]});
-    else
-        work(Shape<1>{size[0], size[1], size[2], size[3], size[4]});
+namespace {
+
+// What is exported takes its sizes as an array: tasks, examples, height and width of maps; of a convolution inputs,
+// outputs, stride; of a normalisation channels, window and, where it goes with the first convolution, that one's
+// inputs (else 0), the height and width of its source, and stride.
+
+template <class S> Stored<S> stored(const S* maps, const Int* size) {
+    return {maps, size[1], size[2], size[3], size[4]};
 }
 
+FirstShape first(const Int* size) { return {size[1], size[7], size[8], size[4], size[9]}; }
+
+template <class S, int I> struct Cells {  // of the first block, with I inputs
+    static Convolved<S, I> source(const S* x, const S* w, Int step, const Int* size) { return {x, w, step, first(size)}; }
+    static FilterSlopes<S, I> sink(const S* x, S* to, const Int* size) { return {x, to, first(size)}; }
+};
+template <class S> struct Cells<S, 0> {  // of the others
+    static Stored<S> source(const S* x, const S*, Int, const Int* size) { return stored(x, size); }
+    static PaddedSlopes<S> sink(const S*, S* to, const Int* size) { return {to, size[1], size[2], size[3], size[4]}; }
+};
+
+// work(shape, where its cells are).
+template <class S, int W, class Work> void by_inputs(const Int* size, Work work) {
+    const Shape<W> shape{size[0], size[1], size[2], size[3], size[4]};
+    if (size[6] == 0) work(shape, Cells<S, 0>());
+    if (size[6] == 1) work(shape, Cells<S, 1>());
+    if (size[6] == 3) work(shape, Cells<S, 3>());
+}
+template <class S, class Work> void by_size(const Int* size, Work work) {
+    if (size[5] == 2)
+        by_inputs<S, 2>(size, work);
+    else
+        by_inputs<S, 1>(size, work);
+}
+
+}  // namespace
+
 #define SIZES size[0], size[1], size[2], size[3], size[4], size[5], size[6]
-#define EXPORT(S, NAME) \
-    void convolve_##NAME(const S* x, const S* w, S* y, Int step, Int adds, const Int* size) { \
-        convolve<S>(x, w, y, SIZES, step, adds); \
-    } \
-    void convolve_back_##NAME(const S* dy, const S* v, S* dx, Int step, Int adds, const Int* size) { \
-        convolve_back<S>(dy, v, dx, SIZES, step, adds); \
-    } \
-    void convolve_filters_##NAME(const S* x, const S* dy, S* dw, Int adds, const Int* size) { \
-        convolve_filters<S>(x, dy, dw, SIZES, adds); \
-    } \
-    void transpose_##NAME(const S* w, S* v, const Int* size) { transpose<S>(w, v, size[0], size[1], size[2]); } \
-    void norm_forward_##NAME(const S* x, const S* scale, const S* shift, Int step, S* out, std::uint8_t* chosen, \
-                             S* mean, S* root, S* variance, double epsilon, const Int* size) { \
-        by_window(size, [&](auto shape) { \
-            norm_forward<S>(x, scale, shift, step, out, chosen, mean, root, variance, S(epsilon), shape); \
-        }); \
-    } \
-    void norm_backward_##NAME(const S* x, const S* scale, Int step, const std::uint8_t* chosen, const S* mean, \
-                              const S* root, const S* slope, S* to, S* of_scale, S* of_shift, const Int* size) { \
-        by_window(size, [&](auto shape) { \
-            norm_backward<S>(x, scale, step, chosen, mean, root, slope, to, of_scale, of_shift, shape); \
-        }); \
-    } \
-    void norm_tangent_##NAME(const S* x, const S* dx, const S* scale, Int step, const S* dscale, const S* dshift, \
-                             const std::uint8_t* chosen, const S* mean, const S* root, S* out, S* dmean, S* dalong, \
-                             const Int* size) { \
-        by_window(size, [&](auto shape) { \
-            norm_tangent<S>(x, dx, scale, step, dscale, dshift, chosen, mean, root, out, dmean, dalong, shape); \
-        }); \
-    } \
-    void norm_tangent_backward_##NAME(const S* x, const S* dx, const S* scale, Int step, const S* dscale, \
-                                      const std::uint8_t* chosen, const S* mean, const S* root, const S* dmean, \
-                                      const S* dalong, const S* slope, const S* dslope, const S* of_scale, \
-                                      const S* of_shift, S* to, S* change_of_scale, S* change_of_shift, \
-                                      const Int* size) { \
-        by_window(size, [&](auto shape) { \
-            norm_tangent_backward<S>(x, dx, scale, step, dscale, chosen, mean, root, dmean, dalong, slope, dslope, \
-                                     of_scale, of_shift, to, change_of_scale, change_of_shift, shape); \
-        }); \
-    } \
-    Int lanes_##NAME() { return Lanes<S>::count; }
 
 extern "C" {
-EXPORT(float, float32)
-EXPORT(double, float64)
+
+void convolve(const Number* x, const Number* w, Number* y, Int step, Int adds, const Int* size) {
+    convolve<Number>(x, w, y, SIZES, step, adds);
+}
+void convolve_back(const Number* dy, const Number* v, Number* dx, Int step, Int adds, const Int* size) {
+    convolve_back<Number>(dy, v, dx, SIZES, step, adds);
+}
+void convolve_filters(const Number* x, const Number* dy, Number* dw, Int adds, const Int* size) {
+    convolve_filters<Number>(x, dy, dw, SIZES, adds);
+}
+void transpose(const Number* w, Number* v, const Int* size) { transpose<Number>(w, v, size[0], size[1], size[2]); }
+void norm_forward(const Number* x, const Number* w, Int w_step, const Number* scale, const Number* shift, Int step, Number* out,
+                         std::uint8_t* chosen, Number* normal, Number* mean, Number* root, Number* variance, double epsilon,
+                         const Int* size) {
+    by_size<Number>(size, [&](auto shape, auto cells) {
+        norm_forward<Number>(cells.source(x, w, w_step, size), scale, shift, step, out, chosen, normal, mean, root,
+                        variance, Number(epsilon), shape);
+    });
+}
+void norm_backward(const Number* x, const Number* w, Int w_step, const Number* scale, Int step,
+                          const std::uint8_t* chosen, const Number* normal, const Number* mean, const Number* root,
+                          const Number* slope, Number* to, Number* of_scale, Number* of_shift, const Int* size) {
+    by_size<Number>(size, [&](auto shape, auto cells) {
+        norm_backward<Number>(cells.source(x, w, w_step, size), scale, step, chosen, normal, mean, root, slope,
+                         cells.sink(x, to, size), of_scale, of_shift, shape);
+    });
+}
+void norm_tangent(const Number* x, const Number* w, Int w_step, const Number* dx, const Number* dw, Int dw_step,
+                         const Number* scale, Int step, const Number* dscale, const Number* dshift, const std::uint8_t* chosen,
+                         const Number* normal, const Number* mean, const Number* root, Number* out, Number* turned, Number* dmean, Number* dalong,
+                         const Int* size) {
+    by_size<Number>(size, [&](auto shape, auto cells) {
+        norm_tangent<Number>(cells.source(x, w, w_step, size), cells.source(dx, dw, dw_step, size), scale, step,
+                        dscale, dshift, chosen, normal, mean, root, out, turned, dmean, dalong, shape);
+    });
+}
+void norm_tangent_backward(const Number* x, const Number* w, Int w_step, const Number* dx, const Number* dw, Int dw_step,
+                                  const Number* scale, Int step, const Number* dscale, const std::uint8_t* chosen,
+                                  const Number* normal, const Number* turned, const Number* mean, const Number* root,
+                                  const Number* dmean, const Number* dalong, const Number* slope, const Number* dslope,
+                                  const Number* of_scale, const Number* of_shift, Number* to, Number* change_of_scale,
+                                  Number* change_of_shift, const Int* size) {
+    by_size<Number>(size, [&](auto shape, auto cells) {
+        norm_tangent_backward<Number>(cells.source(x, w, w_step, size), cells.source(dx, dw, dw_step, size), scale,
+                                 step, dscale, chosen, normal, turned, mean, root, dmean, dalong, slope, dslope,
+                                 of_scale, of_shift, cells.sink(x, to, size), change_of_scale, change_of_shift,
+                                 shape);
+    });
+}
+Int lanes() { return Lanes<Number>::count; }
+
 }

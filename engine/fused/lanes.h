@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 
 namespace {
 
@@ -26,5 +27,19 @@ template <class S> using Vector = typename Lanes<S>::Vector;
 
 template <class S> inline Vector<S> load(const S* from) { return *reinterpret_cast<const Vector<S>*>(from); }
 template <class S> inline void store(S* to, Vector<S> value) { *reinterpret_cast<Vector<S>*>(to) = value; }
+
+// Memory of this thread's own, which it keeps.
+template <class S> S* scratch(Int count) {
+    static thread_local void* kept = nullptr;
+    static thread_local std::size_t size = 0;
+    const std::size_t wanted = (std::size_t(count) * sizeof(S) + 4095) / 4096 * 4096;
+    if (wanted > size) {
+        std::free(kept);
+        kept = std::aligned_alloc(4096, wanted);
+        if (!kept) std::abort();
+        size = wanted;
+    }
+    return static_cast<S*>(kept);
+}
 
 }  // namespace

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,13 +27,13 @@ class NoKernelsError(Exception):
 
 
 @lru_cache
-def kernels(name: str = "kernels") -> ctypes.CDLL:
-    """The compiled kernels of `NAME.cpp`, compiled now if they never were.
+def kernels(name: str = "kernels", bits: int = 32) -> ctypes.CDLL:
+    """The compiled kernels of `NAME.cpp` for numbers of so many bits, compiled now if they never were.
 
     Raises:
         NoKernelsError: off Linux, without a C++ compiler, or where it fails.
     """
-    library = compiled(name)
+    library = compiled(name, bits)
     _share_threads()
     try:
         return ctypes.CDLL(str(library))
@@ -40,22 +41,24 @@ def kernels(name: str = "kernels") -> ctypes.CDLL:
         raise NoKernelsError(f"the kernels cannot be loaded: {fault}") from None
 
 
-def compiled(name: str) -> Path:
-    """Where the library of `NAME.cpp` lies, compiled now if it never was. Imports no torch.
+def compiled(name: str, bits: int = 32) -> Path:
+    """Where the library of `NAME.cpp` for numbers of so many bits lies, compiled now if it never was. Imports
+    no torch.
 
     Raises:
         NoKernelsError: there is no compiler, or it fails.
     """
     compiler, source = _compiler(), FOLDER / f"{name}.cpp"
+    flags = (*FLAGS, f"-DBITS={bits}")
     try:
-        library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source)}.so"
+        library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source, flags)}.so"
         if not library.exists():
             library.parent.mkdir(parents=True, exist_ok=True)
             with library.with_suffix(".lock").open("w") as lock:
                 # Whoever comes second finds it compiled.
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 if not library.exists():
-                    _compile(compiler, source, library)
+                    _compile(compiler, source, flags, library)
     except subprocess.TimeoutExpired:
         raise NoKernelsError(f"{compiler} did not end within {COMPILE_SECONDS:.0f} s") from None
     except (OSError, subprocess.SubprocessError) as fault:
@@ -82,12 +85,12 @@ def _compiler() -> str:
     raise NoKernelsError("there is no C++ compiler (g++) here")
 
 
-def _fingerprint(compiler: str, source: Path) -> str:
+def _fingerprint(compiler: str, source: Path, flags: Sequence[str]) -> str:
     """Names what kernels depend on: their source, the compiler and its flags, and the processor."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=20).stdout
     text = source.read_text()
     headers = [(FOLDER / name).read_text() for name in re.findall(r'^#include "(.+)"', text, re.M)]
-    parts = ("".join([text, *headers]).encode(), version, " ".join(FLAGS).encode(), _processor().encode())
+    parts = ("".join([text, *headers]).encode(), version, " ".join(flags).encode(), _processor().encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
 
 
@@ -100,12 +103,12 @@ def _processor() -> str:
     return platform.machine() + "".join(line[0] for line in lines if line)
 
 
-def _compile(compiler: str, source: Path, library: Path) -> None:
+def _compile(compiler: str, source: Path, flags: Sequence[str], library: Path) -> None:
     """Compiles beside its place and moves it there, so that a half-written library never stands there."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         compiled, linked = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
         for command in (
-            [compiler, *FLAGS, "-c", str(source), "-o", str(compiled)],
+            [compiler, *flags, "-c", str(source), "-o", str(compiled)],
             # Without an OpenMP of its own: the threads are PyTorch's.
             [compiler, "-shared", str(compiled), "-o", str(linked)],
         ):

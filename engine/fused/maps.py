@@ -5,6 +5,7 @@ are `[T, 3, 3, C, O]`, or `[1, 3, 3, C, O]` where all tasks share them.
 """
 
 import ctypes
+import math
 from typing import NamedTuple
 
 import torch
@@ -12,14 +13,12 @@ from torch import Tensor
 
 from engine.fused.library import kernels
 
+BITS = {torch.float32: 32, torch.float64: 64}
+
 
 def lanes(dtype: torch.dtype) -> int:
     """How many channels the kernels take at once: filters must be a multiple of it."""
-    return int(getattr(kernels(), f"lanes_{_suffix(dtype)}")())
-
-
-def _suffix(dtype: torch.dtype) -> str:
-    return {torch.float32: "float32", torch.float64: "float64"}[dtype]
+    return int(kernels("kernels", BITS[dtype]).lanes())
 
 
 def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | int | float | None) -> None:
@@ -34,7 +33,7 @@ def _call(name: str, like: Tensor, sizes: tuple[int, ...], *arguments: Tensor | 
         else:
             converted.append(None if argument is None else ctypes.c_ssize_t(argument))
     converted.append((ctypes.c_ssize_t * len(sizes))(*sizes))
-    getattr(kernels(), f"{name}_{_suffix(like.dtype)}")(*converted)
+    getattr(kernels("kernels", BITS[like.dtype]), name)(*converted)
 
 
 def _step(filters: Tensor) -> int:
@@ -94,18 +93,48 @@ def transposed(filters: Tensor) -> Tensor:
     return to
 
 
+class Convolved(NamedTuple):
+    """The first block's maps, which are computed anew wherever they are read: to keep them takes longer.
+
+    `x` is padded, of 1 or 3 channels.
+    """
+
+    x: Tensor
+    filters: Tensor
+    stride: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the maps."""
+        tasks, examples, height, width, _ = self.x.shape
+        rows, columns = (-(-(size - 2) // self.stride) for size in (height, width))
+        return (tasks, examples, rows, columns, self.filters.shape[-1])
+
+
+Source = Tensor | Convolved
+"""What is normalised, `[T, B, H, W, C]`."""
+
+
+def _source(source: Source) -> tuple[Tensor, Tensor | None, int]:
+    """As the kernels take it."""
+    if isinstance(source, Convolved):
+        return source.x, source.filters, _step(source.filters)
+    return source, None, 0
+
+
 class Normed(NamedTuple):
     """What a normalisation, ReLU and pooling gave, and what the ways back need.
 
-    `source [T, B, H, W, C]` is what was normalised, `scale [T, C]` or `[1, C]`; `out` is padded; `chosen`
-    says which cell of each window went on; `mean`, `root` (one over the deviation) and `variance` (biased)
-    are `[T, C]`; `window` is 2 with pooling, 1 without.
+    `scale [T, C]` or `[1, C]`; `out` is padded; `chosen` says which cell of each window went on and `normal`
+    is its normalised value, both `[T, B, H', W', C]`; `mean`, `root` (one over the deviation) and `variance`
+    (biased) are `[T, C]`; `window` is 2 with pooling, 1 without.
     """
 
-    source: Tensor
+    source: Source
     scale: Tensor
     out: Tensor
     chosen: Tensor
+    normal: Tensor
     mean: Tensor
     root: Tensor
     variance: Tensor
@@ -114,21 +143,42 @@ class Normed(NamedTuple):
     @property
     def shape(self) -> tuple[int, ...]:
         """As the kernels take it."""
-        return (*self.source.shape, self.window)
+        return (*self.source.shape, self.window, *_first(self.source))
 
     @property
     def step(self) -> int:
         """How far a task's scale is from the next one's."""
         return _channel_step(self.scale)
 
+    @property
+    def count(self) -> int:
+        """Over how many cells each channel was normalised."""
+        return math.prod(self.source.shape[1:4])
+
+    def slopes(self) -> Tensor:
+        """Room for the slope of the source, padded; of the filters, where the source is `Convolved`."""
+        tasks, examples, height, width, channels = self.source.shape
+        if isinstance(self.source, Convolved):
+            return self.out.new_empty(tasks, 3, 3, self.source.x.shape[-1], channels)
+        return self.out.new_empty(tasks, examples, height + 2, width + 2, channels)
+
+
+def _first(source: Source) -> tuple[int, ...]:
+    """Inputs, height, width and stride of the convolution that the source is computed by."""
+    if isinstance(source, Convolved):
+        *_, height, width, inputs = source.x.shape
+        return (inputs, height - 2, width - 2, source.stride)
+    return (0, 0, 0, 0)
+
 
 class NormTangent(NamedTuple):
-    """The change of a normalisation along a direction: of its source, its scale (None: none) and what it gave
-    (padded), and what the way back needs."""
+    """The change of a normalisation along a direction: of its source, its scale (None: none), what it gave
+    (padded) and the normalised value of what went on, and what the way back needs."""
 
-    source: Tensor
+    source: Source
     scale: Tensor | None
     out: Tensor
+    turned: Tensor
     mean: Tensor
     along: Tensor
 
@@ -137,46 +187,47 @@ def _channel_step(values: Tensor) -> int:
     return 0 if values.shape[0] == 1 else values.shape[-1]
 
 
-def norm_forward(x: Tensor, scale: Tensor, shift: Tensor, window: int, epsilon: float) -> Normed:
+def norm_forward(x: Source, scale: Tensor, shift: Tensor, window: int, epsilon: float) -> Normed:
     """Normalises each task's channels over all its cells, scales, shifts, takes ReLU and pools.
 
     `scale` and `shift` are contiguous `[T, C]`, or `[1, C]` where all tasks share them.
     """
+    like = _source(x)[0]
     tasks, examples, height, width, channels = x.shape
     height, width = height // window, width // window
-    out = x.new_empty(tasks, examples, height + 2, width + 2, channels)
+    out = like.new_empty(tasks, examples, height + 2, width + 2, channels)
     chosen = torch.empty(tasks, examples, height, width, channels, dtype=torch.uint8)
-    mean, root, variance = (x.new_empty(tasks, channels) for _ in range(3))
-    normed = Normed(x, scale, out, chosen, mean, root, variance, window)
-    statistics = (mean, root, variance)
-    _call("norm_forward", x, normed.shape, x, scale, shift, normed.step, out, chosen, *statistics, epsilon)
+    normal = like.new_empty(chosen.shape)
+    mean, root, variance = (like.new_empty(tasks, channels) for _ in range(3))
+    normed = Normed(x, scale, out, chosen, normal, mean, root, variance, window)
+    given = (*_source(x), scale, shift, normed.step)
+    _call("norm_forward", like, normed.shape, *given, out, chosen, normal, mean, root, variance, epsilon)
     return normed
 
 
 def norm_backward(normed: Normed, slope: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """From the slope of what went out (not padded): the padded slope of the source, and those of scale and
-    shift, `[T, C]`."""
-    tasks, examples, height, width, channels = normed.source.shape
-    to = slope.new_empty(tasks, examples, height + 2, width + 2, channels)
-    of_scale, of_shift = (slope.new_empty(tasks, channels) for _ in range(2))
-    known = (normed.source, normed.scale, normed.step, normed.chosen, normed.mean, normed.root)
-    _call("norm_backward", slope, normed.shape, *known, slope, to, of_scale, of_shift)
+    """From the slope of what went out (not padded): the slope of the source as `Normed.slopes` has it, and
+    those of scale and shift, `[T, C]`."""
+    to = normed.slopes()
+    of_scale, of_shift = torch.empty_like(normed.mean), torch.empty_like(normed.mean)
+    known = (normed.scale, normed.step, normed.chosen, normed.normal, normed.mean, normed.root)
+    given = (*_source(normed.source), *known, slope)
+    _call("norm_backward", slope, normed.shape, *given, to, of_scale, of_shift)
     return to, of_scale, of_shift
 
 
-def norm_tangent(normed: Normed, dx: Tensor, dscale: Tensor | None, dshift: Tensor | None) -> NormTangent:
+def norm_tangent(normed: Normed, dx: Source, dscale: Tensor | None, dshift: Tensor | None) -> NormTangent:
     """Along a direction of source, scale and shift (`[T, C]`)."""
-    channels = normed.source.shape[-1]
-    out = torch.empty_like(normed.out)
-    dmean, along = (dx.new_empty(normed.source.shape[0], channels) for _ in range(2))
+    out, turned = torch.empty_like(normed.out), torch.empty_like(normed.normal)
+    dmean, along = torch.empty_like(normed.mean), torch.empty_like(normed.mean)
     _call(
         "norm_tangent",
-        dx,
+        out,
         normed.shape,
-        *(normed.source, dx, normed.scale, normed.step, dscale, dshift),
-        *(normed.chosen, normed.mean, normed.root, out, dmean, along),
+        *(*_source(normed.source), *_source(dx), normed.scale, normed.step, dscale, dshift),
+        *(normed.chosen, normed.normal, normed.mean, normed.root, out, turned, dmean, along),
     )
-    return NormTangent(dx, dscale, out, dmean, along)
+    return NormTangent(dx, dscale, out, turned, dmean, along)
 
 
 def norm_tangent_backward(
@@ -189,15 +240,15 @@ def norm_tangent_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The change along the direction of what `norm_backward` gives, from that of the slope; `of_scale` and
     `of_shift` are what that gave."""
-    tasks, examples, height, width, channels = normed.source.shape
-    to = slope.new_empty(tasks, examples, height + 2, width + 2, channels)
-    change_of_scale, change_of_shift = (slope.new_empty(tasks, channels) for _ in range(2))
+    to = normed.slopes()
+    change_of_scale, change_of_shift = torch.empty_like(normed.mean), torch.empty_like(normed.mean)
     _call(
         "norm_tangent_backward",
         slope,
         normed.shape,
-        *(normed.source, tangent.source, normed.scale, normed.step, tangent.scale, normed.chosen),
-        *(normed.mean, normed.root, tangent.mean, tangent.along, slope, dslope, of_scale, of_shift),
+        *(*_source(normed.source), *_source(tangent.source), normed.scale, normed.step, tangent.scale),
+        *(normed.chosen, normed.normal, tangent.turned, normed.mean, normed.root),
+        *(tangent.mean, tangent.along, slope, dslope, of_scale, of_shift),
         *(to, change_of_scale, change_of_shift),
     )
     return to, change_of_scale, change_of_shift

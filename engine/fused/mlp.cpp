@@ -403,10 +403,14 @@ template <class S> struct Walk {
 
 }  // namespace
 
-#define FOR(S, NAME)                                                                                           \
-    extern "C" void mlp_walk_##NAME(const Asked* asked) { Walk<S>(*asked).all(); }                             \
-    extern "C" Int mlp_room_##NAME(const Asked* asked) { return Walk<S>(*asked).size(); }                      \
-    extern "C" Int mlp_lanes_##NAME() { return LANES<S>; }
+#if BITS == 64
+typedef double Number;
+#else
+typedef float Number;
+#endif
 
-FOR(float, float32)
-FOR(double, float64)
+extern "C" {
+void mlp_walk(const Asked* asked) { Walk<Number>(*asked).all(); }
+Int mlp_room(const Asked* asked) { return Walk<Number>(*asked).size(); }
+Int mlp_lanes() { return LANES<Number>; }
+}

@@ -16,7 +16,7 @@ from engine.fused.library import kernels
 
 Named = Mapping[str, Tensor]
 MOST_LAYERS = 16
-SUFFIXES = {torch.float32: "float32", torch.float64: "float64"}
+BITS = {torch.float32: 32, torch.float64: 64}
 WORTH_THREADS = 1e7
 """Multiplications of a pass over all tasks below which a second thread costs more than it brings."""
 _NUMBER, _REAL, _POINTER = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
@@ -150,11 +150,11 @@ class _Desk:
 
 def lanes(dtype: torch.dtype) -> int:
     """How many numbers of a row the kernels take at once."""
-    return int(getattr(kernels("mlp"), f"mlp_lanes_{SUFFIXES[dtype]}")())
+    return int(kernels("mlp", BITS[dtype]).mlp_lanes())
 
 
 def _room(dtype: torch.dtype) -> "ctypes._NamedFuncPointer":
-    room = getattr(kernels("mlp"), f"mlp_room_{SUFFIXES[dtype]}")
+    room = kernels("mlp", BITS[dtype]).mlp_room
     room.argtypes, room.restype = [_POINTER], _NUMBER
     return room
 
@@ -164,7 +164,7 @@ class MlpDescent:
 
     def __init__(self, descent: Descent, dtype: torch.dtype) -> None:
         self.descent, self.dtype = descent, dtype
-        self._run = getattr(kernels("mlp"), f"mlp_walk_{SUFFIXES[dtype]}")
+        self._run = kernels("mlp", BITS[dtype]).mlp_walk
         self._run.argtypes, self._run.restype = [_POINTER], None
         wide, self.numbers = lanes(dtype), 0
         self.places: dict[str, tuple[int, int, int, int]] = {}

@@ -7,7 +7,6 @@
 
 #pragma once
 
-#include <cstdlib>
 #include <omp.h>
 
 #include "lanes.h"
@@ -29,20 +28,6 @@ struct Tiling {  // of maps of height x width cells
 template <class S> inline bool winograd_fits(Int height, Int width, Int inputs, Int stride) {
     const Tiling tiling(1, height, width);
     return stride == 1 && inputs % Lanes<S>::count == 0 && 13 * 16 * tiling.count() < 10 * 9 * height * width;
-}
-
-// Memory of this thread's own, which it keeps.
-template <class S> S* scratch(Int count) {
-    static thread_local void* kept = nullptr;
-    static thread_local std::size_t size = 0;
-    const std::size_t wanted = (std::size_t(count) * sizeof(S) + 4095) / 4096 * 4096;
-    if (wanted > size) {
-        std::free(kept);
-        kept = std::aligned_alloc(4096, wanted);
-        if (!kept) std::abort();
-        size = wanted;
-    }
-    return static_cast<S*>(kept);
 }
 
 // From one place's matrix to the next: a vector more than its size, or all 16 would share a line of the cache.

@@ -69,7 +69,8 @@ class Conv4:
 
     def _fits_kernels(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> bool:
         """Whether the kernels can do this pass."""
-        return not x.requires_grad and statistics.reference is None and "norm1.mean" not in parameters
+        known = self.channels in (1, 3) and statistics.reference is None and "norm1.mean" not in parameters
+        return known and not x.requires_grad
 
     def _by_kernels(self, parameters: Parameters, x: Tensor, statistics: BatchStatistics) -> Tensor:
         """The same by the fused core; examples that are normalised apart are tasks of their own."""
