@@ -14,10 +14,11 @@ from engine.devices import threads
 from engine.errors import RequestError
 from engine.evaluation import evaluate
 from engine.learner import Learner
-from engine.presets import Spec, test_adaptation
-from engine.presets.schema import ImageTask
+from engine.presets import Spec, load_spec, test_adaptation, training_key
+from engine.presets.schema import ImageTask, Model
 from engine.requests import ENDED, KIND, Asked
 from engine.runs import Run, Status, read_status, withdraw_request, write_result
+from engine.runs.execution import normalises
 from engine.runs.files import to_json, write_whole
 from engine.runs.locks import held_alone
 from engine.runs.results import episodes_key, read_evaluation
@@ -26,6 +27,7 @@ from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
 from engine.train_job import torch_device
 from engine.training import load_parameters
+from engine.versions import code_version
 
 PROGRESS_SECONDS = 0.25
 
@@ -158,7 +160,7 @@ def _about(request: Asked, spec: Spec, tasks: TaskDistribution, trained: Status)
         "algorithm": spec.origin.algorithm,
         "episodes_key": episodes_key(spec),
         **split,
-        "protocol": _protocol(spec, best),
+        "protocol": _protocol(spec, best) | _trained_by(request) | code_version(),
         "metric": "accuracy" if classes else "mse",
         "higher_is_better": classes,
     }
@@ -183,7 +185,21 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
         "checkpoint": "as initialised" if spec.outer.rule == "none" else trained,
         "budget": spec.origin.budget,
         "seed": spec.seed,
+        "network": network(spec.model),
+        "normalised": normalises(spec),
     }
+
+
+def _trained_by(request: Asked) -> dict[str, Any]:
+    """That the training was by other code than this, where the run's key says so."""
+    try:
+        trained = load_spec(request.run.spec_path)
+    except RequestError:
+        return {}
+    stored = read_status(request.run).summary.get("key")
+    if stored in (None, training_key(trained)):
+        return {}
+    return {"trained_by": "by another version of the numerics"}
 
 
 def _training_protocol(spec: Spec) -> dict[str, Any]:
@@ -194,3 +210,16 @@ def _training_protocol(spec: Spec) -> dict[str, Any]:
     other = isinstance(spec.task, ImageTask) and ways not in (None, spec.task.ways)
     said = {"steps_in_training": spec.adaptation.steps if gradient else None}
     return said | ({"ways_in_training": ways} if other else {})
+
+
+def network(model: Model) -> str:
+    """A network in a few words: `conv4, 32 filters, stride, flatten`."""
+    sizes = {
+        "conv4": f", {model.filters} filters, {model.pooling}, {model.features}",
+        "resnet12": f", {model.filters} filters, {model.features}",
+        "torchvision": f", {model.backbone}, {model.features}",
+        "mlp": f", {'-'.join(map(str, model.hidden))}",
+    }
+    norm = "" if model.norm == "batch" or model.name == "pixels" else ", no norm"
+    head = ", cosine head" if model.head == "cosine" else ""
+    return f"{model.name}{sizes.get(model.name, '')}{norm}{head}"

@@ -218,8 +218,9 @@ def test_text_says_what_a_reader_needs():
         "pretrain: learning rate 0.01, zero head, 5 steps, chosen on 200 validation episodes from 54 tries"
         in (" ".join(text.split()))
     )
-    protocol = "split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries; seed 0"
-    assert f"Protocol: {protocol}; ± 95 % interval over test episodes" in " ".join(text.split())
+    protocol = "split standard (abc); 5 ways; 1 shot; 15 queries; batch statistics over all queries"
+    footer = f"Protocol: {protocol}, 75 a task; seed 0; ± 95 % interval over test episodes"
+    assert footer in " ".join(text.split())
     names = [line.split()[0] for line in lines if line.startswith(("maml", "pretrain "))]
     assert names == ["maml", "pretrain"] * (len(names) // 2)
 

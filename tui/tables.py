@@ -14,6 +14,8 @@ from tui.undecided import cannot_tell
 MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 SELECTED_STEPS = (1, 10, 100)
 METHODS = {"bootstrap-t": "bootstrap-t", "t": "Student's t", "bootstrap": "bootstrap over seeds and episodes"}
+CODE = ("version", "numerics", "engine")
+"""A protocol's keys that say which code tested."""
 SEED = re.compile(r"^seed -?\d+: ")
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -123,7 +125,7 @@ def _body(table: Table, notes: Footnotes, whole: bool = False) -> tuple[list[str
     steps = _selected(table)
     against = f"against {table['baseline']}" if table["baseline"] else ""
     found: list[tuple[str, list[str]]] = [
-        ("", [row["label"] for row in rows]),
+        ("", [_label(row, notes) for row in rows]),
         ("before", [_mean(row, "before", table) for row in rows]),
         ("after (steps)", [_after(row, table, notes) for row in rows]),
         (against, [_against(row, table, notes) for row in rows]),
@@ -165,6 +167,20 @@ def _selected(table: Table) -> list[int]:
         if there and longest >= 10 and any(row["after"]["step"] != step for row in there):
             chosen.append(step)
     return chosen
+
+
+def _label(row: Row, notes: Footnotes) -> str:
+    """The row's label, with a mark where its protocol differs from the others' in something that matters."""
+    return " ".join(part for part in (row["label"], notes.mark(differs(row))) if part)
+
+
+def differs(row: Row) -> str | None:
+    """In what a row's protocol card differs from the other rows': `network conv4 (the others: mlp)`."""
+    parts = []
+    for each in row.get("differs") or ():
+        others = f"(the others: {each['others']})" if each["others"] else "by seed"
+        parts.append(f"{each['what']} {each['here']} {others}")
+    return "; ".join(parts) or None
 
 
 def _mean(row: Row, name: str, table: Table) -> str:
@@ -305,11 +321,12 @@ def _kinds(table: Table) -> set[str]:
 
 
 def _intervals(table: Table) -> list[str]:
-    found = [over_what([row["after"] for row in table["rows"] if row["after"] is not None])]
-    paired = [row["vs_baseline"] for row in table["rows"] if row["vs_baseline"]]
-    if paired:
-        found.append(f"differences paired episode by episode, {over_what(paired)}")
-    return [part for part in found if part]
+    means = over_what([row["after"] for row in table["rows"] if row["after"] is not None])
+    paired = over_what([row["vs_baseline"] for row in table["rows"] if row["vs_baseline"]])
+    if not paired:
+        return [means] if means else []
+    also = f", {paired}" if paired != means else ""
+    return [means, f"differences paired episode by episode{also}"]
 
 
 def over_what(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -333,11 +350,13 @@ def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
     }
     parts = []
     for key, value in protocol.items():
-        if value is None or value == "" or key == "episodes":
+        if value is None or value == "" or key in ("episodes", "queries_sharing", *CODE):
             continue
         name = key.replace("_", " ")
         if key == "statistics":
-            parts.append(statistics.get(str(value), f"batch statistics: {value}"))
+            said = statistics.get(str(value), f"batch statistics: {value}")
+            sharing = protocol.get("queries_sharing") if value == "query" else None
+            parts.append(f"{said}{f', {sharing} a task' if sharing else ''}")
         elif key == "seeds":
             seeds = ", ".join(str(seed) for seed in value)
             parts.append(f"seed{'s' if len(value) > 1 else ''} {seeds}")
@@ -349,14 +368,17 @@ def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
             )
         elif key == "model":
             parts.append(f"{value} model")
-        elif key == "checkpoint":
-            parts.append(f"checkpoint {value}")
+        elif key == "copy":
+            parts.append(f"copy of the images: {value}")
+        elif key == "trained_by":
+            parts.append(f"training {value}")
         elif value is True:
             parts.append(name)
         elif value is not False:
             shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
             parts.append(f"{name} {shown}")
-    return parts
+    code = [f"{name.replace('version', 'kshot')} {protocol[name]}" for name in CODE if protocol.get(name)]
+    return [*parts, *([f"code: {', '.join(code)}"] if code else [])]
 
 
 def _cell(value: str) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from engine.runs.cards import card_of, shared
+from engine.runs.cards import differences as differences_of_cards
 from engine.runs.settling import to_settle
 from engine.statistics import Interval, differences, mean_with_interval
 
@@ -69,14 +71,24 @@ def table(
     if results:
         metric, higher_is_better = results[0]["metric"], bool(results[0]["higher_is_better"])
     reference = next((row for row in rows if row.label == baseline), None)
-    shared = _shared([result_protocol(result) for result in results])
+    cards = [[card_of(result) for result in row.finished.values()] for row in rows]
+    agreed = shared([card for each in cards for card in each])
+    place = next((number for number, row in enumerate(rows) if row is reference), None)
+    differs = differences_of_cards(cards, place)
+    said = dict(protocol)
+    if rows and not any(row.normalised for row in rows):
+        said.pop("statistics", None)
+        agreed = {key: value for key, value in agreed.items() if key not in ("statistics", "queries_sharing")}
     return {
         "task": task,
         "metric": metric,
         "higher_is_better": higher_is_better,
         "baseline": baseline,
-        "protocol": {**shared, **protocol},
-        "rows": [_row(row, reference, set(shared)) for row in rows],
+        "protocol": {**agreed, **said},
+        "rows": [
+            {**_row(row, reference, set(agreed)), "differs": each}
+            for row, each in zip(rows, differs, strict=True)
+        ],
     }
 
 
@@ -89,19 +101,12 @@ def evaluation_report(run_id: str, result: Result) -> dict[str, Any]:
         "algorithm": result["algorithm"],
         "metric": result["metric"],
         "higher_is_better": result["higher_is_better"],
-        "protocol": result_protocol(result),
+        "protocol": card_of(result),
         "episodes": len(episodes_at(result, result["after_step"])),
         "checkpoint_step": result.get("checkpoint_step"),
         "chosen": result.get("chosen"),
         **means,
     }
-
-
-def result_protocol(result: Result) -> dict[str, Any]:
-    """The protocol of a result with its split in front, less the training seed, which a row has beside it."""
-    split = f"{result['split']} ({result['split_hash'][:5]})" if result.get("split") else None
-    protocol = {key: value for key, value in result.get("protocol", {}).items() if key != "seed"}
-    return {"split": split, **protocol} if split else protocol
 
 
 def verdict(difference: Mapping[str, Any] | None, higher_is_better: bool) -> str | None:
@@ -123,7 +128,7 @@ def ends(entry: Mapping[str, Any] | None) -> tuple[float, float] | None:
     return entry["mean"] - entry["ci95"], entry["mean"] + entry["ci95"]
 
 
-def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str, Any]:
+def _row(row: RowRuns, reference: RowRuns | None, agreed: set[str]) -> dict[str, Any]:
     results = row.finished
     first = next(iter(results.values()), None)
     report: dict[str, Any] = {
@@ -148,11 +153,11 @@ def _row(row: RowRuns, reference: RowRuns | None, shared: set[str]) -> dict[str,
         "error": row.error,
     }
     if first:
-        protocol = _shared([result_protocol(result) for result in results.values()])
+        protocol = shared([card_of(result) for result in results.values()])
         # Ways are told where training had others than testing.
         report["training_ways"] = protocol.get("ways_in_training")
         report["statistics"] = protocol.get("statistics") if row.normalised else None
-        report["protocol"] = {key: value for key, value in protocol.items() if key not in shared}
+        report["protocol"] = {key: value for key, value in protocol.items() if key not in agreed}
         report["protocol"] |= _cut_short(row)
         report |= _means(list(results.values()))
     if reference is not None and reference is not row:
@@ -256,17 +261,6 @@ def _jsonable(interval: Interval) -> dict[str, Any]:
         "method": interval.method,
     }
     return found if interval.low is None else found | {"low": interval.low, "high": interval.high}
-
-
-def _shared(protocols: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The keys on which all the protocols agree, in the first one's order."""
-    if not protocols:
-        return {}
-    return {
-        key: value
-        for key, value in protocols[0].items()
-        if all(key in other and other[key] == value for other in protocols[1:])
-    }
 
 
 def _total(values: Any) -> float | None:

@@ -11,7 +11,7 @@ from tui.contrast import TEXT
 from tui.marks import Mark, ink
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
-from tui.tables import Footnotes, short_error
+from tui.tables import Footnotes, differs, short_error
 
 COLOURS = {"better": "#5fd75f", "worse": "#ff5f5f"}
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")
@@ -23,9 +23,9 @@ def headings(view: View) -> list[str]:
     return ["", *(plain(against) if name == "against" else name for name in COLUMNS)]
 
 
-def label_cell(row: Row, mark: Mark) -> Text:
-    """The row's mark and label."""
-    return Text.assemble((mark.shape, mark.colour), " ", plain(row["label"]))
+def label_cell(row: Row, mark: Mark, note: str = "") -> Text:
+    """The row's mark and label, and the mark of the note that says in what its protocol differs."""
+    return Text.assemble((mark.shape, mark.colour), " ", plain(row["label"]), f" {note}" if note else "")
 
 
 def cells(view: View, notes: Footnotes) -> list[list[Text]]:
@@ -37,7 +37,7 @@ def _line(view: View, row: Row, notes: Footnotes) -> list[Text]:
     metric = view.table["metric"]
     seeds: Sequence[int] = row["seeds"]
     return [
-        label_cell(row, view.marks[row["label"]]),
+        label_cell(row, view.marks[row["label"]], notes.mark(differs(row))),
         Text(interval(row["before"], metric)),
         Text(_after(row, metric)),
         _against(view, row, notes),
