@@ -23,6 +23,8 @@ from engine.training import Trainer
 
 FILLS = ("full", "fill", "masked_fill", "where", "constant_pad_nd")
 """Operations that write infinities on purpose, as masks do."""
+HANDED_ON = ("detach", "alias", "clone")
+"""Operations that read a parameter without computing with it."""
 
 
 def replayed(trainer: Trainer, found: Diverged | None = None) -> dict[str, Any]:
@@ -165,25 +167,31 @@ class _Watch(TorchDispatchMode):
     def __init__(self, parameters: dict[str, Tensor]) -> None:
         super().__init__()
         self.names: dict[int, str] = {}
-        self.know(parameters)
         self.layer: str | None = None
         self.found = False
+        self.know(parameters)
 
     def know(self, parameters: dict[str, Tensor]) -> None:
         """These tensors, and views of them, go by these names."""
         self.names |= {tensor.data_ptr(): name for name, tensor in parameters.items()}
+        self.layer = None
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         outcome = func(*args, **(kwargs or {}))
-        if not self.found:
+        operation = func.__name__.partition(".")[0].strip("_")
+        if not self.found and operation not in HANDED_ON:
             for given in tree_leaves((args, kwargs)):
                 if isinstance(given, Tensor) and given.data_ptr() in self.names:
                     self.layer = self.names[given.data_ptr()]
-            self.found = func.__name__.partition(".")[0].strip("_") not in FILLS and any(
-                isinstance(each, Tensor) and each.is_floating_point() and not bool(torch.isfinite(each).all())
-                for each in tree_leaves(outcome)
-            )
+            # What comes before any layer are the data themselves.
+            self.found = self.layer is not None and operation not in FILLS and not _finite(outcome)
         return outcome
+
+
+def _finite(outcome: Any) -> bool:
+    """Whether all numbers of an operation's outcome are finite."""
+    tensors = [each for each in tree_leaves(outcome) if isinstance(each, Tensor)]
+    return all(bool(torch.isfinite(each).all()) for each in tensors if each.is_floating_point())
 
 
 @contextmanager

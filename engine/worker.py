@@ -33,6 +33,7 @@ from engine.runs import (
     plain,
     read_status,
 )
+from engine.runs.store import check_unchanged
 from engine.stopping import Stop
 
 
@@ -50,6 +51,7 @@ def train(folder: Path, descriptor: int, sharing: Sharing | None = None) -> int:
         stop.computing.begin()
         stop.last_words = lambda: status.update(state="stopped", phase="")
         spec = load_spec(run.spec_path)
+        check_unchanged(run, spec, status.status.summary)
         device = device_name(spec.device)
         devices = devices_of(device, 1 if sharing is not None else processes_of(before))
         check_processes(spec, len(devices) if sharing is None else sharing.processes, len(devices))

@@ -3,16 +3,15 @@
 import os
 import random
 import signal
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from real_runs import SINE, begin, wait, worker_of
 
-from engine.presets import resolve
 from engine.runs import (
     Run,
     ask,
-    create_run,
     latest,
     list_checkpoints,
     newest_good_checkpoint,
@@ -20,16 +19,8 @@ from engine.runs import (
     read_status,
     read_verified,
     resume_run,
-    start_worker,
 )
 
-SINE = [
-    "training.iterations=3000",
-    "training.record_every=50",
-    "training.checkpoint_every=100",
-    "training.validation.every=500",
-    "training.validation.episodes=20",
-]
 GLYPHS = [
     *SINE[1:],
     "training.iterations=300",
@@ -37,25 +28,6 @@ GLYPHS = [
     "training.tasks_per_batch=2",
     "training.queries=1",
 ]
-
-
-def begin(folder: Path, task: str, algorithm: str, overrides: list[str]) -> Run:
-    run, lock = create_run(folder, resolve(task, algorithm, overrides=overrides).spec)
-    start_worker(run, lock, Path(os.environ.get("KSHOT_DATA", folder / "no-data")))
-    return run
-
-
-def wait(run: Run, *states: str, step: int = 0, seconds: float = 120.0) -> None:
-    """Waits until the run is in one of these states at this step or later."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        status = read_status(run)
-        if status.state in states and status.step >= step:
-            return
-        if status.state in ("failed", "crashed") and status.state not in states:
-            break
-        time.sleep(0.02)
-    raise AssertionError(f"{read_status(run)}\n{run.log_path.read_text()}")
 
 
 def last_parameters(run: Run) -> dict:
@@ -86,9 +58,7 @@ def test_kill_and_resume_end_with_the_same_bytes(
     broken = begin(tmp_path / "broken", task, algorithm, overrides)
     total = read_status(whole).steps
     wait(broken, "running", step=random.randrange(110, total // 2))
-    pid = read_status(broken).pid
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
+    os.kill(worker_of(broken), signal.SIGKILL)
     wait(broken, "crashed")
     saved = newest_good_checkpoint(broken)
     assert saved is not None and saved.step % 100 == 0
@@ -116,26 +86,60 @@ def test_a_word_ends_a_run_at_a_checkpoint(tmp_path: Path, word: str) -> None:
     assert not any(run.control.iterdir())
 
 
-def test_a_signal_ends_a_run_at_a_checkpoint(tmp_path: Path) -> None:
-    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, "training.iterations=100000"])
+def test_signals_are_survived_warn_and_end(tmp_path: Path) -> None:
+    """A hang-up changes nothing, a batch system's warning writes a checkpoint, its end ends at one."""
+    rare = [f"training.{name}=100000" for name in ("iterations", "checkpoint_every", "validation.every")]
+    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, *rare])
     wait(run, "running", step=30)
-    pid = read_status(run).pid
-    assert pid is not None
+    pid = worker_of(run)
     os.kill(pid, signal.SIGHUP)
     before = read_status(run).step
     wait(run, "running", step=before + 20)
+    assert not list_checkpoints(run)
+    os.kill(pid, signal.SIGUSR1)
+    wait(run, "running", step=read_status(run).step + 20)
+    warned = newest_good_checkpoint(run)
+    assert warned is not None and warned.step >= before
     os.kill(pid, signal.SIGTERM)
     wait(run, "stopped")
     saved = newest_good_checkpoint(run)
-    assert saved is not None and saved.step == read_status(run).step
+    assert saved is not None and saved.step == read_status(run).step > warned.step
 
 
-def test_losses_that_are_not_finite_stop_the_run_and_name_the_iteration(tmp_path: Path) -> None:
-    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, "adaptation.learning_rate=1e30"])
+def test_a_long_validation_is_left_within_seconds_and_made_up_for(tmp_path: Path) -> None:
+    long = ["training.validation.every=40", "training.validation.episodes=10000000"]
+    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, *long])
+    wait(run, "running", phase="validating")
+    os.kill(worker_of(run), signal.SIGINT)
+    wait(run, "stopped", seconds=60)
+    saved = newest_good_checkpoint(run)
+    assert saved is not None and saved.step == read_status(run).step == 40
+    assert "validation" not in {event["kind"] for event in read_events(run.events_path)[0]}
+    resume_run(run, tmp_path)
+    wait(run, "running", phase="validating")
+    assert read_status(run).step == 40
+    os.kill(worker_of(run), signal.SIGTERM)
+    wait(run, "stopped", seconds=60)
+
+
+def test_losses_that_are_not_finite_stop_the_run_and_the_step_is_done_again(
+    tmp_path: Path, kshot: Callable[..., tuple[int, str, str]]
+) -> None:
+    """Steps of 1e38 make parameters so large that the second iteration's loss is infinite."""
+    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, "outer.learning_rate=1e38"])
     wait(run, "failed")
     error = read_status(run).error or ""
-    assert "iteration 1" in error and "not finite" in error
+    assert "the loss of iteration 2 is not finite: task 0 of its batch (number 25)" in error
+    assert f"checkpoint is of iteration 1; kshot runs replay-step {run.id}" in error
     assert "Traceback" not in run.log_path.read_text()
+    assert [each.step for each in list_checkpoints(run)] == [1]
+    before = sorted((path, path.stat().st_mtime_ns) for path in run.path.rglob("*"))
+    code, told, _ = kshot("runs", "replay-step", run.id, "--runs-dir", str(tmp_path))
+    assert code == 0 and "iteration 2: the loss is not finite" in told
+    assert "layer linear" in error and error.split("layer ")[1].split(";")[0] in told
+    code, told, _ = kshot("runs", "replay-step", run.id, "--step", "1", "--runs-dir", str(tmp_path))
+    assert code == 0 and "iteration 1: all of it is finite" in told
+    assert before == sorted((path, path.stat().st_mtime_ns) for path in run.path.rglob("*"))
 
 
 def test_a_time_limit_ends_a_run_as_finished(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -120,7 +120,7 @@ def create_run(
 
 
 def _write_first_files(folder: Path, spec: "Spec", name: str | None, parent: str | None) -> None:
-    from engine.presets import spec_to_dict, training_key
+    from engine.presets import NUMERICS_VERSION, spec_to_dict, training_key
     from engine.runs.status import first_status
 
     key = training_key(spec)
@@ -136,10 +136,28 @@ def _write_first_files(folder: Path, spec: "Spec", name: str | None, parent: str
         "seed": spec.seed,
         "metric": metric_of(spec),
         "key": key,
+        "numerics": NUMERICS_VERSION,
     }
     iterations = 0 if spec.outer.rule == "none" else spec.training.iterations
     status = first_status(steps=iterations, device=spec.device, summary=summary)
     write_whole(folder / "status.json", to_json(status, indent=1))
+
+
+def check_unchanged(run: Run, spec: "Spec", summary: Mapping[str, Any]) -> None:
+    """Refuses to go on by a spec that is not the one which the run was begun with, as `summary` (of its
+    status) tells: a flipped bit would train something else, silently.
+
+    Nothing is told by the status of another version of kshot, nor by one that was lost. Raises RequestError.
+    """
+    from engine.presets import NUMERICS_VERSION, training_key
+
+    if summary.get("numerics") != NUMERICS_VERSION:
+        return
+    if (summary.get("key"), summary.get("seed")) != (training_key(spec), spec.seed):
+        raise RequestError(
+            f"{run.spec_path} is not what the run was begun with; "
+            f"kshot train {run.spec_path} begins a run with what it says now"
+        )
 
 
 def yaml_text(content: dict[str, Any]) -> str:
