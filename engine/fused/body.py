@@ -171,8 +171,8 @@ class Pass:
                 filters = convolve_filters(block.source, slopes[0], stride, shared)
             if more is not None:
                 convolve_filters(*more, stride, shared, onto=filters)
-            # Laid out anew: autograd adds up the slopes of a start that all tasks share, and of permuted ones that
-            # takes ten times as long.
+            # Laid out anew: autograd adds up the slopes of a start that tasks share; permuted ones take it
+            # ten times as long.
             unpacked = filters.permute(0, 4, 3, 1, 2).contiguous()
             found[name] = unpacked[0] if shared else unpacked
         for name, slope in ((f"norm{number}.scale", slopes[1]), (f"norm{number}.shift", slopes[2])):
