@@ -18,6 +18,7 @@ from textual.worker import WorkerFailed
 from engine.errors import RequestError
 from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
+from tui.layouts import mend
 from tui.marks import stand_on
 from tui.output import plain
 from tui.remembered import remember_theme, remembered_theme
@@ -40,6 +41,7 @@ BEGINNING_SECONDS = 10.0
 """How long leaving waits for trainings that are being started."""
 OPENED_SECONDS = 2.0
 """After so long everything has been imported."""
+mend()
 
 
 def _bench() -> Screen[None]:
