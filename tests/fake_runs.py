@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 from engine.presets import Spec
 from engine.runs import Run, create_run, processes, start_worker
@@ -54,7 +55,7 @@ def launch(runs_dir: Path, **changes: int) -> tuple[Run, int]:
     return run, start_worker(run, descriptor)
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for something that another process does; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not true():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+from patience import shown, until
 from textual.pilot import Pilot
 
 from engine.runs import asked, list_runs
@@ -14,6 +15,8 @@ from tui.app import Workbench
 from tui.reader import Reader
 from tui.screens.runs import RunsScreen
 from tui.snapshot import Snapshot
+
+__all__ = ["RunsApp", "StillReader", "in_app", "shown", "snapshot_of", "until"]
 
 
 class StillReader(Reader):
@@ -69,20 +72,6 @@ def snapshot_of(runs_dir: Path) -> Snapshot:
     runs = tuple(reversed(list_runs(runs_dir)))
     waiting = {run.id: frozenset(asked(run.run)) for run in runs if run.status.alive}
     return Snapshot(time.time(), runs, waiting)
-
-
-def shown(app: Workbench) -> str:
-    """What stands on the screen, line by line."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Lets the app work until something is so; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, f"waited in vain:\n{shown(pilot.app)}"  # type: ignore[arg-type]
-        await pilot.pause(0.02)
 
 
 Act = Callable[[RunsApp, Pilot[int]], Coroutine[Any, Any, None]]

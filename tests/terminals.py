@@ -21,6 +21,7 @@ from types import TracebackType
 
 import pyte
 import pytest
+from patience import PATIENCE
 
 pseudo_terminals = pytest.mark.skipif(
     not (Path("/dev/ptmx").exists() and Path("/proc/self/environ").exists()),
@@ -105,12 +106,12 @@ class Terminal:
         with self._changed:
             return "\n".join(line.rstrip() for line in self.screen.display)
 
-    def wait_for(self, *texts: str, seconds: float = 20.0) -> str:
+    def wait_for(self, *texts: str, seconds: float = PATIENCE) -> str:
         """Waits until all texts stand on the screen; returns the screen. Fails after `seconds`."""
         said = " and ".join(texts)
         return self.wait_until(lambda: all(text in self.text() for text in texts), said, seconds)
 
-    def wait_until(self, true: Callable[[], bool], what: str = "", seconds: float = 20.0) -> str:
+    def wait_until(self, true: Callable[[], bool], what: str = "", seconds: float = PATIENCE) -> str:
         """Waits until something is so, looking whenever the program has sent something and every 0.1 s."""
         end = time.monotonic() + seconds
         while not true():
@@ -168,7 +169,7 @@ class Terminal:
         self.process.kill()
         self.process.wait()
 
-    def ended(self, seconds: float = 15.0) -> int:
+    def ended(self, seconds: float = PATIENCE) -> int:
         """Waits for the program to end; its exit code, negative for a signal."""
         return self.process.wait(seconds)
 

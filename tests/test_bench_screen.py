@@ -1,7 +1,6 @@
 """The bench screen under Textual's pilot: choosing, settings, starting, watching, at three sizes."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_runs import make_run
+from patience import until
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -90,14 +90,6 @@ def run_app(folder: Path, size: tuple[int, int], action: Action) -> None:
             await action(pilot, app)
 
     asyncio.run(go())
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
-    """Waits for what a thread answers."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        await pilot.pause(0.02)
 
 
 async def read(pilot: Pilot[int], app: Workbench) -> None:

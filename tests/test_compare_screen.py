@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import shown as on_screen
+from patience import until
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
 from textual.pilot import Pilot
 
@@ -63,19 +65,6 @@ def shown(runs: Path, look: Look, size: tuple[int, int] = (120, 36)) -> None:
             await look(app, pilot)
 
     asyncio.run(go())
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool], looks: int = 400) -> None:
-    for _ in range(looks):
-        if true():
-            return
-        await pilot.pause(0.025)
-    raise AssertionError("waited in vain")
-
-
-def text_of(app: Workbench) -> str:
-    """Everything on the screen, as a reader sees it."""
-    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
 def table_of(app: Workbench) -> list[list[str]]:
@@ -335,13 +324,13 @@ def test_the_table_says_what_is_better_and_what_is_not_tested(runs, size):
         assert lines["maml"][2].startswith(f"{expected:.1f} ± ") and lines["maml"][2].endswith("(5)")
         assert "better" in lines["maml"][3] and lines["pretrain"][3] == "baseline"
         assert lines["boil"][2] == "not tested yet"
-        text = text_of(app)
+        text = on_screen(app)
         assert TASK in text and "maml" in text and "Accuracy against inner steps" in text
         notes = app.screen.query_one(Notes)
         notes.focus()
         await pilot.pause()
         await pilot.pause()
-        assert "Protocol: split standard" in text_of(app)
+        assert "Protocol: split standard" in on_screen(app)
         assert f"{60} test episodes" in " ".join(text.split())
 
     shown(runs, look, size)
@@ -349,27 +338,27 @@ def test_the_table_says_what_is_better_and_what_is_not_tested(runs, size):
 
 def test_a_small_terminal_scrolls_to_every_column_and_panel(runs):
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        assert "tasks seen" not in text_of(app)
+        assert "tasks seen" not in on_screen(app)
         await pilot.press("end")
         await pilot.pause(0.5)
-        text = text_of(app)
+        text = on_screen(app)
         assert "seeds" in text and "maml" in text
         await pilot.press("tab", "tab")
         await pilot.pause(0.3)
-        assert "better in" in text_of(app)
+        assert "better in" in on_screen(app)
 
     shown(runs, look, (80, 24))
 
 
 def test_the_histogram_follows_the_cursor(runs):
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        assert "maml better in" in text_of(app)
+        assert "maml better in" in on_screen(app)
         await pilot.press("down")
         await pilot.pause()
-        assert "anil better in" in text_of(app)
+        assert "anil better in" in on_screen(app)
         await pilot.press("down")
         await pilot.pause()
-        assert "boil and pretrain have no" in text_of(app)
+        assert "boil and pretrain have no" in on_screen(app)
 
     shown(runs, look)
 
@@ -392,7 +381,7 @@ def test_another_baseline_and_another_table(runs):
         before = screen.view.baseline
         await pilot.press("b")
         await until(pilot, lambda: screen.view.baseline != before)
-        assert "mean squared error" not in text_of(app)
+        assert "mean squared error" not in on_screen(app)
 
     shown(runs, look)
 
@@ -528,7 +517,7 @@ def test_new_results_come_by_themselves(runs):
         await until(pilot, lambda: app.screen.view.row("boil")["after"] is not None)
         await pilot.pause()
         assert app.screen.query_one(ResultTable).cursor_row == 0
-        assert app.screen.selected_row["label"] == "boil" and "boil better in" in text_of(app)
+        assert app.screen.selected_row["label"] == "boil" and "boil better in" in on_screen(app)
 
     shown(runs, look)
 
@@ -552,7 +541,7 @@ def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatc
         await pilot.pause()
         assert screen.check_action("test", ()) is None
         boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
-        await until(pilot, lambda: any(boil.results.glob("*.json")) and not screen._tests.under_way, 800)
+        await until(pilot, lambda: any(boil.results.glob("*.json")) and not screen._tests.under_way)
         assert screen.check_action("test", ()) is True
         assert all(len(list(each.run.results.glob("*.json"))) == 1 for each in list_runs(runs))
 
@@ -589,7 +578,7 @@ def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episo
         screen: Any = app.screen
         await pilot.press("e")
         boil = "boil: its test failed: "
-        await until(pilot, lambda: boil in str(screen.query_one(Notes).render()), 800)
+        await until(pilot, lambda: boil in str(screen.query_one(Notes).render()))
         assert not screen._tests.under_way and not screen._tests.display
         assert {line[0].split(" ", 1)[1]: line for line in table_of(app)}["boil"][2] == "its test failed"
         asked: list[Any] = []
@@ -610,10 +599,10 @@ def test_a_failed_test_may_go_well_the_next_time(runs, monkeypatch):
         screen: Any = app.screen
         await pilot.press("e")
         notes = screen.query_one(Notes)
-        await until(pilot, lambda: "boil: its test failed: " in str(notes.render()), 800)
+        await until(pilot, lambda: "boil: its test failed: " in str(notes.render()))
         monkeypatch.delenv("STANDIN_DIES")
         await pilot.press("e")
-        await until(pilot, lambda: "its test failed" not in str(notes.render()), 800)
+        await until(pilot, lambda: "its test failed" not in str(notes.render()))
         boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
         assert len(read_evaluations(boil)) == 1
 
@@ -678,7 +667,7 @@ def test_an_empty_folder_says_what_to_do(tmp_path):
         app = Workbench(tmp_path / "none", tmp_path)
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.press("3")
-            await until(pilot, lambda: "nothing to compare yet" in text_of(app))
+            await until(pilot, lambda: "nothing to compare yet" in on_screen(app))
             await pilot.press("b", "e", "m", "v", "J", "x", "enter", "t", "n", "i", "right_square_bracket")
             await pilot.pause()
             assert isinstance(app.screen, CompareScreen)
@@ -702,7 +691,7 @@ def test_hostile_names_and_numbers_break_nothing(tmp_path, size):
     (tmp_path / "torn" / "status.json").write_text('{"state": "fin')
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        text = text_of(app)
+        text = on_screen(app)
         assert "\x1b" not in text and "\u202e" not in text and "[red]evil" in text
         for keys in (["down"] * 4, ["b"] * 3, ["right_square_bracket"] * 2, ["t", "n", "i"]):
             await pilot.press(*keys)
@@ -726,6 +715,6 @@ def test_what_is_undecided_says_how_many_episodes_would_decide(tmp_path):
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         for words in ("undecided ¹", "¹ 300 episodes cannot tell these apart; about "):
-            await until(pilot, lambda words=words: words in " ".join(text_of(app).split()))
+            await until(pilot, lambda words=words: words in " ".join(on_screen(app).split()))
 
     shown(tmp_path, look)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fake_runs import make_run
 from hostile_runs import MARKUP, spoil, spoil_in_known_ways
-from runs_app import shown, until
+from patience import PATIENCE, shown, until
 from tested_runs import run_with_result
 from textual.screen import Screen
 
@@ -73,7 +73,7 @@ class StrictWorkbench(Workbench):
 
 async def settle(app: StrictWorkbench, true: Callable[[], bool], wanted: str) -> None:
     """Waits until something is so and no thread of the app works any more."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE
     while not (true() and all(worker.is_finished for worker in app.workers)):
         working = [worker.group for worker in app.workers if not worker.is_finished]
         assert time.monotonic() < end, f"{wanted}; still working: {working}\n{shown(app)}"

@@ -4,11 +4,10 @@ import asyncio
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
-from runs_app import shown
+from patience import PATIENCE, shown, until
 from textual import events
 from textual.widgets import Input
 from textual.worker import Worker
@@ -16,9 +15,11 @@ from textual.worker import Worker
 from tui import app as app_module
 from tui.app import Workbench
 from tui.bench.choosing import GroupedList, TaskList
+from tui.bench.live import Inner
 from tui.screens.bench import BenchScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.settings import SettingsScreen
+from tui.screens.welcome import Welcome
 from tui.widgets.key_line import KeyLine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,20 +57,23 @@ class Opened(Workbench):
             self.post_message(events.Key(key, key if len(key) == 1 else None))
 
 
+class Begun(Opened):
+    """Only notes what it was asked to start."""
+
+    CSS_PATH = Opened.CSS_PATH
+    begun: tuple[str, ...] = ()
+
+    def begin(self, what, options):  # type: ignore[no-untyped-def]
+        self.begun = tuple(what)
+
+
 @pytest.fixture(autouse=True)
 def unhurried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is, folders answer before the first frame and keys wait for one another."""
     if "never_answer" not in request.node.name:
-        monkeypatch.setattr("tui.bench.opening.PATIENCE", 20.0)
-    monkeypatch.setattr("tui.typed_ahead.PATIENCE_SECONDS", 30.0)
-
-
-async def until(app: Opened, true) -> None:
-    """Lets the app work until something is so."""
-    end = time.monotonic() + 10
-    while not true():
-        assert time.monotonic() < end, f"waited in vain:\n{shown(app)}"
-        await asyncio.sleep(0.02)
+        monkeypatch.setattr("tui.bench.opening.PATIENCE", PATIENCE)
+    monkeypatch.setattr("tui.typed_ahead.PATIENCE_SECONDS", PATIENCE)
+    monkeypatch.setattr("tui.screens.bench.KEYS_WAIT", PATIENCE)
 
 
 def opened(app: Opened, act, size: tuple[int, int] = (120, 36)) -> None:
@@ -127,8 +131,8 @@ def test_folders_that_never_answer_hold_up_no_first_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     let_go = threading.Event()
-    monkeypatch.setattr("tui.screens.bench.holds_runs", lambda folder: let_go.wait(20))
-    monkeypatch.setattr("tui.bench.choose.names_alone", lambda: let_go.wait(20))
+    monkeypatch.setattr("tui.screens.bench.holds_runs", lambda folder: let_go.wait(PATIENCE))
+    monkeypatch.setattr("tui.bench.choose.names_alone", lambda: let_go.wait(PATIENCE))
     app = Opened(tmp_path)
     frames: list[str] = []
     app._begin_looking = lambda: frames.append(shown(app))  # type: ignore[method-assign]
@@ -161,13 +165,6 @@ def test_keys_typed_before_the_first_frame_arrive_in_order(tmp_path: Path) -> No
 
 
 def test_enter_typed_ahead_as_a_line_end_starts_the_first_comparison(tmp_path: Path) -> None:
-    class Begun(Opened):
-        CSS_PATH = Opened.CSS_PATH
-        begun: tuple[str, ...] = ()
-
-        def begin(self, what, options):  # type: ignore[no-untyped-def]
-            self.begun = tuple(what)
-
     app = Begun(tmp_path, "ctrl+j")
 
     async def act(pilot) -> None:
@@ -175,6 +172,52 @@ def test_enter_typed_ahead_as_a_line_end_starts_the_first_comparison(tmp_path: P
         assert app.begun == ("sine-10shot", "maml", "pretrain")
 
     opened(app, act)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+def test_enter_typed_ahead_waits_for_a_folder_that_answers_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """Whether there are runs decides what has the focus; until that is known the key stays."""
+    let_go = threading.Event()
+    monkeypatch.setattr("tui.bench.opening.PATIENCE", 0.05)
+    monkeypatch.setattr("tui.screens.bench.holds_runs", lambda folder: not let_go.wait(PATIENCE))
+    # Nothing else says it either.
+    monkeypatch.setattr(Opened, "_begin_looking", lambda self: None)
+    app = Begun(tmp_path, "enter")
+
+    async def act(pilot) -> None:
+        await until(app, lambda: app.screen.is_whole and app.screen.selection.complete)
+        chosen = app.screen.selection.algorithms
+        assert not app.begun
+        let_go.set()
+        await until(app, lambda: bool(app.begun))
+        assert app.begun == ("sine-10shot", "maml", "pretrain") and app.screen.selection.algorithms == chosen
+
+    opened(app, act, size)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+def test_enter_while_the_curves_come_starts_the_first_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+) -> None:
+    """What has the focus keeps it while columns are put beside it: else the key would go to a list."""
+    app, had_focus = Begun(tmp_path), []
+
+    async def press(self: Inner) -> None:
+        had_focus.append(type(app.focused))
+        app.post_message(events.Key("enter", "\r"))
+        await asyncio.sleep(0.1)
+
+    monkeypatch.setattr(Inner, "on_mount", press, raising=False)
+
+    async def act(pilot) -> None:
+        await until(app, lambda: bool(had_focus))
+        assert had_focus == [Welcome]
+        await until(app, lambda: bool(app.begun))
+        assert app.begun == ("sine-10shot", "maml", "pretrain")
+
+    opened(app, act, size)
 
 
 def test_another_screen_is_gone_to_before_the_bench_is_whole(tmp_path: Path) -> None:
@@ -193,7 +236,7 @@ def test_leaving_does_not_wait_for_a_thread_that_is_busy(tmp_path: Path) -> None
     let_go, ended = threading.Event(), threading.Event()
 
     def busy() -> None:
-        let_go.wait(20)
+        let_go.wait(PATIENCE)
         ended.set()
 
     app = Opened(tmp_path)
@@ -205,7 +248,7 @@ def test_leaving_does_not_wait_for_a_thread_that_is_busy(tmp_path: Path) -> None
     opened(app, act)
     was_left = not ended.is_set()
     let_go.set()
-    assert was_left and ended.wait(10)
+    assert was_left and ended.wait(PATIENCE)
 
 
 def test_keys_right_after_enter_wait_for_the_answer(tmp_path: Path) -> None:

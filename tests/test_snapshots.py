@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import test_episode_screen
 from fake_runs import make_run
-from runs_app import shown, until
+from patience import shown, until
 from tested_runs import run_with_result
 from textual.screen import Screen
 

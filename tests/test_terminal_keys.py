@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import make_run
-from runs_app import shown, until
+from patience import shown, until
 from terminals import Terminal, pseudo_terminals
 
 from tui.app import Workbench

@@ -24,7 +24,6 @@ from tui.keys import Key, place
 from tui.marks import mark_of
 from tui.output import plain
 from tui.screens.base import PlaceScreen
-from tui.screens.welcome import Welcome
 from tui.snapshot import Snapshot
 from tui.widgets.chart import Chart
 from tui.widgets.images import Group, Pictures
@@ -68,7 +67,6 @@ class Curves(Vertical):
             self.screen.refresh_picture()
 
     def compose(self) -> ComposeResult:
-        yield Welcome()
         yield Chart(
             "Validation accuracy after adaptation", unit="percent", x_label="iterations", id="accuracy"
         )
@@ -79,14 +77,6 @@ class Curves(Vertical):
         with VerticalScroll(id="drawings"):
             yield Pictures(id="pictures")
         yield Panel("Session", id="session")
-
-    def welcome(self, shown: bool) -> None:
-        """Whether the first start's lines stand in place of the charts."""
-        self.query_one(Welcome).display = shown
-        if shown:
-            for chart in self.query(Chart):
-                chart.display = False
-            self._show_preview(None, ())
 
     def draw(
         self,

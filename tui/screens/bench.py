@@ -1,6 +1,7 @@
 """The bench: choose a task and algorithms, start them, watch."""
 
 import contextlib
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
@@ -14,7 +15,7 @@ from tui.bench.choosing import AlgorithmList, GroupedList, StartLine
 from tui.bench.columns import NARROW
 from tui.bench.keys import KEYS
 from tui.bench.looks import LAYOUT
-from tui.bench.opening import holds_runs, in_time, opening_columns
+from tui.bench.opening import KEYS_WAIT, holds_runs, in_time, opening_columns
 from tui.bench.shown import looked_at, shown_runs
 from tui.bench.starting import WATCHING, StartingScreen
 from tui.keys import place
@@ -42,9 +43,19 @@ class BenchScreen(StartingScreen):
     class Imported(Message):
         """What draws the curves is there."""
 
+    class LookedLate(Message):
+        """Whether the folder holds runs, known only after the first frame."""
+
+        def __init__(self, holds: bool) -> None:
+            super().__init__()
+            self.holds = holds
+
     def __init__(self) -> None:
         super().__init__()
         self._first_start = False
+        self._knows_runs = False
+        """Whether it is known if there are runs."""
+        self._keys_wait_until = time.monotonic() + KEYS_WAIT
         self.is_whole = False
         """Whether the columns of curves and inner loop are there; they need NumPy, which the first frame does
         not wait for."""
@@ -60,10 +71,26 @@ class BenchScreen(StartingScreen):
     def columns(self) -> Iterator[Widget]:
         """Choose, curves, inner loop."""
         yield Choose(self.workbench.runs_dir, self.workbench.data_dir, id="choose")
-        self._first_start = not in_time(lambda: holds_runs(self.workbench.runs_dir), True)
+        holds = in_time(lambda: holds_runs(self.workbench.runs_dir), None, self._looked_late)
+        self._knows_runs, self._first_start = holds is not None, holds is False
         yield from opening_columns(self._first_start)
 
+    def _looked_late(self, holds: bool) -> None:
+        with contextlib.suppress(RuntimeError):  # the app has been left
+            self.post_message(self.LookedLate(holds))
+
+    def on_bench_screen_looked_late(self, message: LookedLate) -> None:
+        """As if it had been known in time, unless a picture has told it meanwhile."""
+        self._learn(message.holds)
+
+    def _learn(self, holds: bool) -> None:
+        if not self._knows_runs:
+            self._knows_runs, self._first_start = True, not holds
+            if self._first_start:
+                self._welcome()
+
     def on_mount(self) -> None:
+        self._show_welcome(self._first_start)
         if self._first_start:
             self._welcome_once()
         self.call_after_refresh(self._read_on)
@@ -84,24 +111,25 @@ class BenchScreen(StartingScreen):
         """Puts the columns in the place of what stood there in the first frame."""
         from tui.bench.live import Curves, Inner
 
-        welcomed = isinstance(self.focused, Welcome)
         with self.app.batch_update():
-            for name, column in (("curves", Curves), ("inner", Inner)):
-                await self.query_one(f"#{name}").remove()
-                with contextlib.suppress(MountError):  # the app is being left
-                    await self.query_one("#bench").mount(column(id=name, classes="column"))
-            if not (self.query("#curves Welcome") and self.query("#facts")):
+            await self.query_one("#curves .waiting").remove()
+            await self.query_one("#inner").remove()
+            with contextlib.suppress(MountError):  # the app is being left
+                curves = Curves()
+                curves.display = not self.query_one(Welcome).display
+                await self.query_one("#curves").mount(curves)
+                await self.query_one("#bench").mount(Inner(id="inner", classes="column"))
+            if not (self.query(Curves) and self.query("#facts")):
                 return  # the app is being left
             self.is_whole = True
             self.show_column(self.column)
-            if welcomed:
-                self.set_focus(self.query_one(Welcome))
             self.refresh_picture()
 
     @property
     def takes_keys(self) -> bool:
-        """Not before something has the focus."""
-        return self.focused is not None
+        """Not before something has the focus, and it is known whether that is the welcome."""
+        is_known = self._knows_runs or time.monotonic() > self._keys_wait_until
+        return is_known and self.focused is not None
 
     def on_screen_resume(self) -> None:
         self._watched = []
@@ -128,6 +156,8 @@ class BenchScreen(StartingScreen):
         """Draws the runs shown, the inner loop of one of them, and the session's progress."""
         runs = self._runs_of(snapshot)
         one = looked_at(runs, self._chosen_run, self.workbench.run_in_focus)
+        if snapshot.taken:
+            self._learn(bool(snapshot.runs))
         if one is not self._one:
             had, self._one = self._one, one
             if (had is None) != (one is None):
@@ -152,14 +182,13 @@ class BenchScreen(StartingScreen):
         from tui.bench.live import Curves, Inner
 
         no_runs = snapshot.taken > 0 or self._first_start
-        welcome = no_runs and not snapshot.runs and snapshot.session is None and not self.is_starting
-        curves = self.query_one(Curves)
-        curves.welcome(welcome)
-        if welcome:
-            self._welcome_once()
+        if no_runs and not snapshot.runs and snapshot.session is None and not self.is_starting:
+            self._welcome()
         else:
             said = STARTING if self.is_starting else ""
-            curves.draw(snapshot, runs, one, self._shown_preview(snapshot, runs), said)
+            preview = self._shown_preview(snapshot, runs)
+            self.query_one(Curves).draw(snapshot, runs, one, preview, said)
+            self._show_welcome(False)
         inner = self.query_one(Inner)
         inner.draw(snapshot, runs, one)
         if inner.can_show_layers != self._has_layers:
@@ -189,6 +218,19 @@ class BenchScreen(StartingScreen):
         if going or self.is_starting or any(summary.status.alive for summary in runs):
             return None
         return self.choose.preview if self.choose.looking_at_tasks or not runs else None
+
+    def _welcome(self) -> None:
+        self._show_welcome(True)
+        self._welcome_once()
+
+    def _show_welcome(self, shown: bool) -> None:
+        """The first start's lines in the place of the curves, or of the word that stands there before them;
+        what goes out of sight hands the focus on."""
+        had_focus = isinstance(self.focused, Welcome)
+        for each in self.query_one("#curves").children:
+            each.display = isinstance(each, Welcome) == shown
+        if had_focus and not shown:
+            self.set_focus(next(iter(self.panels(WATCHING)), None))
 
     def _welcome_once(self) -> None:
         """Puts the first start's key under the finger, unless one has gone elsewhere already."""
