@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from tui.charts.axes import StickyRange, Window, nice_extent, nice_range, whole_extent
 from tui.charts.bars import bar, sparkline
 from tui.charts.heading import heading, headings
-from tui.charts.plot import Frame, ordered
+from tui.charts.plot import Frame, ordered, y_extent
 from tui.charts.rendering import y_labels
 from tui.charts.series import Series
 from tui.charts.table import as_table
@@ -127,6 +127,16 @@ def test_percent_stays_between_0_and_100_but_shows_what_lies_outside() -> None:
     assert nice_range(0.0, 0.0, "percent") == (0.0, 1.0)
     bottom, top = nice_range(-0.3, 1.4, "percent")
     assert bottom <= -0.3 and top >= 1.4
+
+
+def test_a_band_beyond_100_percent_is_cut_off_and_moves_no_axis() -> None:
+    low, high = np.array([0.5, 0.8, 0.9]), np.array([0.9, 1.1, 1.3])
+    curve = series([0, 1, 2], [0.7, 0.95, 0.98], low=low, high=high)
+    assert y_extent([curve], (0, 2), False, "percent") == (0.5, 1.0)
+    assert y_extent([curve], (0, 2), False, "number") == (0.5, 1.3)
+    # A value beyond it is a fault in what was recorded, and is shown.
+    wrong = series([0, 1], [0.7, 1.2], low=np.array([-0.2, 0.8]), high=np.array([0.9, 1.4]))
+    assert y_extent([wrong], (0, 1), False, "percent") == (0.0, 1.2)
 
 
 def test_growing_data_move_the_x_axis_seldom() -> None:

@@ -10,6 +10,7 @@ from tui.charts.axes import LARGEST, SMALLEST, Range
 from tui.charts.canvas import Canvas, Ints, segments
 from tui.charts.decimation import Columns, Floats, by_column, smoothed
 from tui.charts.series import Series
+from tui.charts.ticks import Unit
 
 _DASH, _GAP = 4, 2
 _MARK_EVERY = 14
@@ -18,6 +19,8 @@ _SMOOTHED_FROM = 20
 
 
 _REMEMBERED_UP_TO, _REMEMBERED = 64, 256
+_ANY: Range = (-np.inf, np.inf)
+_POSSIBLE: dict[Unit, Range] = {"percent": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -87,18 +90,22 @@ def is_counted(curves: Iterable[Series]) -> bool:
     return all(bool(np.all(curve.x == np.floor(curve.x))) for curve in curves)
 
 
-def y_extent(curves: Iterable[Series], x: Range, log: bool) -> Range | None:
-    """From the lowest to the highest value (bands included) with x inside the range; None: no value."""
+def y_extent(
+    curves: Iterable[Series], x: Range, log: bool, unit: Unit = "number"
+) -> Range | None:
+    """From the lowest to the highest value with x inside the range; None: no value. Bands count as far as
+    there can be values: an interval round 98 % may end beyond 100."""
+    possible = _POSSIBLE.get(unit, _ANY)
     lows, highs = [], []
     for curve in curves:
         part = _window(curve.x, x, beyond=0)
-        for column in (curve.y, curve.low, curve.high):
+        for column, (least, most) in ((curve.y, _ANY), (curve.low, possible), (curve.high, possible)):
             if column is None:
                 continue
             found = _extent(column[part], log)
             if found is not None:
-                lows.append(found[0])
-                highs.append(found[1])
+                lows.append(min(max(found[0], least), most))
+                highs.append(min(max(found[1], least), most))
     return (min(lows), max(highs)) if lows else None
 
 

@@ -116,7 +116,7 @@ class Chart(Widget, can_focus=True):
         return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
     def _y_extent(self, x: Range, log: bool) -> Range | None:
-        return y_extent([one.part(x, smooth=False) for one in self._curves], x, log)
+        return y_extent([one.part(x, smooth=False) for one in self._curves], x, log, self.unit)
 
     def _redraw(self, anew: bool = False) -> None:
         """Draws and asks Textual to refresh those cells only that changed; everything if `anew`."""
