@@ -1,15 +1,16 @@
 """What is said in one way only: text from files, the name that was meant, slots, a run's time left."""
 
+import os
 from pathlib import Path
 
 import pytest
-from fake_runs import make_run
+from fake_runs import make_run, make_spec
 
 from engine.data.datasets import dataset_named
 from engine.devices import threads
 from engine.errors import RequestError
 from engine.presets import load_preset, resolve
-from engine.runs import Status, find_run, plain
+from engine.runs import Status, StatusWriter, create_run, find_run, plain, write_checkpoint
 from tui import doctor_command, output
 from tui.snapshot import seconds_left, state_word
 from tui.views import RunView
@@ -68,3 +69,12 @@ def test_a_run_s_time_left_and_state_are_those_of_the_workbench(tmp_path: Path) 
         view.status = Status(state, "validating", step=60, steps=100, more=more)
         assert (view.seconds_left, view.shown_state) == (seconds_left(view.status), state_word(view.status))
         assert ("10 s left" in view.line, "4.0 it/s" in view.line) == (state == "running",) * 2
+
+
+def test_a_resumed_run_that_waits_says_where_it_goes_on(tmp_path: Path) -> None:
+    """From its last checkpoint: what it had done beyond that is lost."""
+    run, descriptor = create_run(tmp_path, make_spec())
+    StatusWriter(run, state="queued", step=33).close()
+    write_checkpoint(run, 30, b"whole")
+    assert RunView(run, "maml", "mse").line == "maml: queued, goes on from 30 of 40"
+    os.close(descriptor)

@@ -112,8 +112,7 @@ class LiveLines:
         """Redraws every line."""
         for view in views:
             status = view.status
-            waiting = status.state == "queued"
-            words = "" if waiting else _words(view)
+            words = view.goes_on if status.state == "queued" else _words(view)
             total = max(1, status.steps)
             step = total if status.state == "finished" else status.step
             self._draw(view.run.id, view.label, view.shown_state, step, total, words)

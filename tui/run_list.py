@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import RequestError
-from engine.runs import Run, StatusWatcher, Summary, all_runs, list_checkpoints, summarise
+from engine.runs import Run, Status, StatusWatcher, Summary, all_runs, list_checkpoints, summarise
 from engine.runs.status import this_host
 
 MOST_OF_A_CORE = 0.01
@@ -98,14 +98,17 @@ class RunList:
 
 
 def _read_anew(run: Run) -> Summary:
-    """The run's summary. One that was resumed and does not train yet says the iteration that it goes on from:
-    until then its status has the one that it had come to, which a crash may have lost."""
     summary = summarise(run)
-    status = summary.status
+    return replace(summary, status=going_on(run, summary.status))
+
+
+def going_on(run: Run, status: Status) -> Status:
+    """The run's status. One that was resumed and does not train yet says the iteration that it goes on from:
+    until then its status has the one that it had come to, which a crash may have lost."""
     if status.state not in ("queued", "starting") or not status.step:
-        return summary
+        return status
     saved = list_checkpoints(run)
-    return replace(summary, status=replace(status, step=saved[-1].step if saved else 0))
+    return replace(status, step=saved[-1].step if saved else 0)
 
 
 def _identity(run: Run) -> Identity:

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.runs import Run, Status, StatusWatcher, read_events
 from tui.numbers import duration, metric_value, speed
+from tui.run_list import going_on
 from tui.snapshot import seconds_left, speed_of, state_word
 
 
@@ -27,7 +28,7 @@ class RunView:
 
     def refresh(self) -> None:
         """Reads the status and the events appended since the last look, which are then in `fresh`."""
-        self.status = self._watcher.read()
+        self.status = going_on(self.run, self._watcher.read())
         self.fresh, self._offset = read_events(self.run.events_path, self._offset)
         for event in self.fresh:
             if event["kind"] == "validation":
@@ -65,6 +66,14 @@ class RunView:
         return "" if loss is None else f"loss {metric_value(loss, 'loss')}"
 
     @property
+    def goes_on(self) -> str:
+        """Where a run goes on that was resumed and waits for its device; nothing for any other."""
+        status = self.status
+        if status.state != "queued" or not status.step:
+            return ""
+        return f"goes on from {status.step:,} of {status.steps:,}"
+
+    @property
     def line(self) -> str:
         """The run in one line, for output without a terminal."""
         status = self.status
@@ -72,7 +81,7 @@ class RunView:
         if status.steps and status.state != "queued":
             parts[0] += f" {status.step:,} of {status.steps:,}"
         left = self.seconds_left
-        parts += [self.value_text if status.state != "queued" else ""]
+        parts += [self.value_text if status.state != "queued" else self.goes_on]
         parts += [speed(self.iterations_per_second)]
         parts += [f"{duration(left)} left" if left is not None else "", status.error or ""]
         return ", ".join(part for part in parts if part)
