@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from engine.runs.reports import ends, evaluation_report
+from engine.runs.published import ends
+from engine.runs.reports import evaluation_report
 
 EPISODES, WAYS, QUERIES = 600, 5, 15
 

@@ -213,7 +213,8 @@ def test_text_says_what_a_reader_needs():
     lines = text.splitlines()
     assert all(len(line) <= 80 for line in lines)
     assert lines[0].startswith("glyphs-5way-1shot: accuracy in percent, 3 test episodes")
-    assert "90.0 ± 11.3 (1)" in text and "better" in text and "98.7 ± 0.4 ¹" in text and "¹ Finn 2017" in text
+    assert "90.0 ± 11.3 (1)" in text and "better" in text
+    assert "98.7 ± 0.4 agrees ¹" in text and "¹ Finn 2017; ± 95 % interval over" in text
     assert (
         "pretrain: learning rate 0.01, zero head, 5 steps, chosen on 200 validation episodes from 54 tries"
         in (" ".join(text.split()))

@@ -71,7 +71,8 @@ def comma_separated(tables: Sequence[Table]) -> str:
         ["task", "metric", "label", "algorithm", "trained_on", "baseline", "runs", "seeds", "after_step"]
         + [f"{name}{part}" for name in names for part in ("", "_ci95")]
         + ["ci95_over", "episodes"]
-        + ["verdict", "iterations", "train_seconds", "tasks_seen", "training_ways", "statistics", "error"]
+        + ["verdict", "published_verdict", "iterations", "train_seconds", "tasks_seen", "training_ways"]
+        + ["statistics", "error"]
         + (list(equal_seconds.CSV_COLUMNS) if cut else [])
     )
     for table in tables:
@@ -91,6 +92,7 @@ def _csv_row(table: Table, row: Row) -> list[Any]:
         values += [entry.get("mean", entry.get("value")), entry.get("ci95")]
     values += [after.get("over"), table["protocol"].get("episodes")]
     values += [verdict(row["vs_baseline"], table["higher_is_better"]) or ""]
+    values += [(row["published"] or {}).get("verdict")]
     values += [row["iterations"], row["train_seconds"], row.get("tasks_seen")]
     return [*values, row.get("training_ways"), row.get("statistics"), row["error"] or ""]
 
@@ -230,7 +232,19 @@ def _published(row: Row, table: Table, notes: Footnotes) -> str:
     if not entry:
         return MISSING
     shown = interval({"mean": entry["value"], "ci95": entry["ci95"]}, table["metric"])
-    return f"{shown} {notes.mark(entry['source'])}"
+    parts = (shown, entry.get("verdict"), notes.mark(published_note(entry, table["protocol"].get("budget"))))
+    return " ".join(part for part in parts if part)
+
+
+def published_note(entry: Mapping[str, Any], budget: str | None = None) -> str:
+    """A published figure's source, what its ± is, how it was tested, and what ours differs from it in."""
+    parts = [entry["source"]]
+    if entry.get("plus_minus"):
+        parts.append(f"± {entry['plus_minus']}")
+    parts += [entry["protocol"]] if entry.get("protocol") else []
+    parts += entry.get("reasons") or []
+    parts += [f"ours at the {budget} budget"] if budget not in (None, "paper") else []
+    return "; ".join(parts)
 
 
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.runs.cards import card_of, shared
 from engine.runs.cards import differences as differences_of_cards
+from engine.runs.published import beside, ends
 from engine.runs.settling import to_settle
 from engine.statistics import Interval, differences, mean_with_interval
 
@@ -119,15 +120,6 @@ def verdict(difference: Mapping[str, Any] | None, higher_is_better: bool) -> str
     return "better" if (difference["mean"] > 0) == higher_is_better else "worse"
 
 
-def ends(entry: Mapping[str, Any] | None) -> tuple[float, float] | None:
-    """The ends of an entry's 95 % interval; None without one."""
-    if entry is None or entry["mean"] is None or entry["ci95"] is None:
-        return None
-    if entry.get("low") is not None and entry.get("high") is not None:
-        return entry["low"], entry["high"]
-    return entry["mean"] - entry["ci95"], entry["mean"] + entry["ci95"]
-
-
 def _row(row: RowRuns, reference: RowRuns | None, agreed: set[str]) -> dict[str, Any]:
     results = row.finished
     first = next(iter(results.values()), None)
@@ -147,19 +139,22 @@ def _row(row: RowRuns, reference: RowRuns | None, agreed: set[str]) -> dict[str,
         "before": None,
         "after": None,
         "vs_baseline": None,
-        "published": dict(row.published) if row.published else None,
+        "published": None,
         "chosen": [result["chosen"] for result in results.values() if result.get("chosen")] or None,
         "protocol": {},
         "error": row.error,
     }
+    card: dict[str, Any] = {}
     if first:
-        protocol = shared([card_of(result) for result in results.values()])
+        protocol = card = shared([card_of(result) for result in results.values()])
         # Ways are told where training had others than testing.
         report["training_ways"] = protocol.get("ways_in_training")
         report["statistics"] = protocol.get("statistics") if row.normalised else None
         report["protocol"] = {key: value for key, value in protocol.items() if key not in agreed}
         report["protocol"] |= _cut_short(row)
         report |= _means(list(results.values()))
+    if row.published:
+        report["published"] = beside(row.published, report["after"], card)
     if reference is not None and reference is not row:
         report["vs_baseline"] = _difference(row, reference)
     return report

@@ -9,6 +9,7 @@ from engine.runs.settling import seeds_needed as seeds_needed
 from tui.compare.view import Row, View
 from tui.numbers import count
 from tui.tables import choices
+from tui.tables import published_note as published_text
 from tui.undecided import cannot_tell, what_would
 
 MOST_ASKED = 20_000
@@ -37,8 +38,12 @@ def _key(episodes: int) -> str:
 
 
 def against_published(row: Row) -> str | None:
-    """`below`, `above` or `within`: the figure measured here beside the published one, by both intervals."""
+    """The verdict on the figure measured here beside the published one; of an entry without a verdict
+    `below`, `above` or `within`, by both intervals."""
     after, published = row["after"], row["published"]
+    if published and published.get("verdict"):
+        said: str = published["verdict"]
+        return said
     if not after or not published or after["mean"] is None or after["ci95"] is None:
         return None
     difference = after["mean"] - published["value"]
@@ -65,7 +70,7 @@ def published_note(view: View, row: Row) -> str | None:
     """The figure's source, and how much training this one had beside the published protocol."""
     if row["published"] is None:
         return None
-    source: str = row["published"]["source"]
+    source = published_text(row["published"])
     paper, seen = view.paper_tasks.get(row["label"]), row["tasks_seen"]
     trained = sum(len(known.finished) for known in view.standing.rows if known.label == row["label"])
     each = seen // max(1, trained) if seen is not None else None
