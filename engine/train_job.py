@@ -171,8 +171,9 @@ def train_run(
     except Diverged as fault:
         _give_up(trainer, journal, fault)
         return 1
-    # Words that were obeyed go before the state says so.
-    clear(run)
+    # Words that were obeyed go before the state says so; those to another writer are not ours.
+    if not status.gone:
+        clear(run)
     status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
     return 0
 

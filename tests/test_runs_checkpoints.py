@@ -11,6 +11,7 @@ from engine.runs import (
     CheckpointError,
     Run,
     checkpoint_name,
+    damaged_checkpoints,
     list_checkpoints,
     newest_good_checkpoint,
     prune_checkpoints,
@@ -98,3 +99,14 @@ def test_a_write_that_fails_leaves_nothing(run: Run, monkeypatch: pytest.MonkeyP
     with pytest.raises(OSError, match="No space"):
         write_checkpoint(run, 1, b"weights")
     assert list(run.checkpoints.iterdir()) == []
+
+
+def test_damaged_checkpoints_are_none_of_the_last_two(run: Run) -> None:
+    """Else those that a resumed run writes after them would push out the last good ones."""
+    paths = [write_checkpoint(run, step, b"%d" % step) for step in (100, 200, 300, 400)]
+    for path in paths[2:]:
+        _flip(path, 0)
+    damaged = [each.path.name for each in damaged_checkpoints(run)]
+    assert damaged == [path.name for path in paths[2:]]
+    prune_checkpoints(run, damaged=damaged)
+    assert [each.path for each in list_checkpoints(run)] == paths[:2]

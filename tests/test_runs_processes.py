@@ -229,3 +229,19 @@ def test_a_run_without_a_spec_cannot_go_on(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match=r"no spec\.yaml"):
         resume_run(run)
     assert not is_held(run)
+
+
+def test_a_run_whose_status_was_lost_goes_on_under_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lists and reuse look for is in its spec."""
+    use_fake_worker(monkeypatch, 3, 0.01)
+    run = make_run(tmp_path, seed=4)
+    before = dict(read_status(run).summary)
+    run.status_path.write_bytes(b"\0" * 300)
+    resume_run(run)
+    wait_until(lambda: read_status(run).state == "finished")
+    found = read_status(run)
+    names = ("kind", "task", "algorithm", "budget", "seed", "metric", "key")
+    assert {name: found.summary[name] for name in names} == {name: before[name] for name in names}
+    assert found.created is not None

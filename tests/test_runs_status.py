@@ -7,9 +7,20 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_runs import make_run, make_spec
+from fake_runs import make_run, make_spec, wait_until
 
-from engine.runs import Run, StatusWatcher, StatusWriter, create_run, list_runs, read_status, status
+from engine.errors import RequestError
+from engine.runs import (
+    Run,
+    StatusWatcher,
+    StatusWriter,
+    acquire,
+    create_run,
+    is_held,
+    list_runs,
+    read_status,
+    status,
+)
 
 ELSEWHERE = {"host": "another-machine", "boot": "another-boot"}
 
@@ -197,4 +208,56 @@ def test_a_full_disk_ends_no_training(tmp_path: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(status, "write_whole", real)
         time.sleep(1.5 * status.HEARTBEAT_SECONDS)
         assert read_status(run).step == 7
+    os.close(descriptor)
+
+
+def test_a_lock_whose_file_is_taken_away_lets_no_second_writer_in(tmp_path: Path) -> None:
+    """People delete lock files; the writer takes it anew before long."""
+    run, descriptor = create_run(tmp_path, make_spec())
+    with StatusWriter(run, descriptor, state="running") as writer:
+        run.lock_path.unlink()
+        wait_until(lambda: is_held(run))
+        with pytest.raises(RequestError, match="second writer"):
+            acquire(run, wait=0)
+        assert not writer.gone
+    os.close(descriptor)
+
+
+def test_a_writer_whose_lock_another_holds_writes_no_more(tmp_path: Path) -> None:
+    run, descriptor = create_run(tmp_path, make_spec())
+    with StatusWriter(run, descriptor, state="running") as writer:
+        run.lock_path.unlink()
+        other = acquire(run)
+        wait_until(lambda: writer.gone)
+        _rewrite(run, state="paused")
+        writer.update(state="failed")
+    assert read_status(run).state == "paused"
+    os.close(descriptor)
+    os.close(other)
+
+
+def test_the_last_word_is_said_on_a_full_disk_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No new file fits; the old one is written over, and is whole JSON however much shorter the new is."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    run, descriptor = create_run(tmp_path, make_spec())
+    writer = StatusWriter(run, state="running", phase="x" * 150)
+    monkeypatch.setattr(status, "write_whole", full)
+    with pytest.raises(OSError, match="No space"):
+        writer.update(state="failed", phase="", error="no room")
+    writer.close()
+    os.close(descriptor)
+    assert (read_status(run).state, read_status(run).error) == ("failed", "no room")
+    json.loads(run.status_path.read_text())
+
+
+def test_what_killed_writers_left_goes_with_the_next_writer(tmp_path: Path) -> None:
+    run, descriptor = create_run(tmp_path, make_spec())
+    left, mark = run.path / ".status.json.77.abcdef", run.path / ".removed"
+    left.write_text("{")
+    mark.touch()
+    StatusWriter(run, state="running").close()
+    assert not left.exists() and mark.exists()
     os.close(descriptor)

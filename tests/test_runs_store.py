@@ -14,6 +14,7 @@ from fake_runs import make_run, make_spec
 from engine.errors import RequestError
 from engine.presets import load_spec, training_key
 from engine.runs import Run, acquire, adopt, all_runs, create_run, find_run, is_held, read_status, runs_folder
+from engine.runs.store import check_unchanged
 
 
 def test_a_new_run_holds_its_spec_and_is_queued(tmp_path: Path) -> None:
@@ -153,3 +154,17 @@ def test_importing_the_store_costs_neither_torch_nor_pydantic() -> None:
     code = "import sys, engine.runs; print(*{'torch', 'pydantic', 'yaml', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_spec_with_a_flipped_bit_trains_nothing_else_silently(tmp_path: Path) -> None:
+    run = make_run(tmp_path, seed=3)
+    summary = read_status(run).summary
+    check_unchanged(run, load_spec(run.spec_path), summary)
+    whole = run.spec_path.read_text()
+    for old, new in (("iterations: 40", "iterations: 42"), ("seed: 3", "seed: 2")):
+        assert old in whole
+        run.spec_path.write_text(whole.replace(old, new))
+        with pytest.raises(RequestError, match=r"spec\.yaml is not what the run was begun with"):
+            check_unchanged(run, load_spec(run.spec_path), summary)
+        # Another version's keys say nothing.
+        check_unchanged(run, load_spec(run.spec_path), {**summary, "numerics": 0})

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from engine.runs.comparison import Training
 from engine.runs.execution import Execution, Followed, Trainings
 from engine.runs.store import metric_of
+from tui.batch_signals import heeded
 from tui.output import say
 from tui.views import RunView
 
@@ -50,7 +51,8 @@ def follow_trainings(started: Trainings) -> None:
 
     active = [view for view in views_of(started) if view.active]
     if active:
-        follow(active, [], started.poll, lambda: started.done)
+        with heeded(started):
+            follow(active, [], started.poll, lambda: started.done)
 
 
 def follow_execution(execution: Execution) -> None:
@@ -58,7 +60,8 @@ def follow_execution(execution: Execution) -> None:
     from tui.progress import follow
 
     active = [view for view in views_of(execution.trainings) if view.active]
-    follow(active, execution.tests.tests, execution.poll, lambda: execution.done)
+    with heeded(execution.trainings):
+        follow(active, execution.tests.tests, execution.poll, lambda: execution.done)
 
 
 def interrupted(started: Trainings) -> int:
