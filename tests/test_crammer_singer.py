@@ -90,3 +90,16 @@ def test_derivatives_are_those_of_finite_differences(shape: tuple[int, int, int,
         return crammer_singer(kernel_of(x), membership, COST) @ x
 
     assert torch.autograd.gradcheck(weights, (x.requires_grad_(),), eps=1e-6, atol=1e-6, rtol=1e-5)
+
+
+def test_a_task_that_is_not_a_number_holds_up_no_other() -> None:
+    x, membership = machine(3, 4, 2, 6, 1.0)
+    kernel = kernel_of(x)
+    wanted = crammer_singer(kernel, membership, COST)
+    kernel[1, 0, 0] = torch.nan
+    kernel.requires_grad_()
+    found = crammer_singer(kernel, membership, COST)
+    assert found[1].isnan().all()
+    assert torch.equal(found[[0, 2]], wanted[[0, 2]])
+    (slope,) = torch.autograd.grad(found[[0, 2]].sum(), kernel)
+    assert slope[[0, 2]].isfinite().all()

@@ -123,23 +123,25 @@ def test_every_switch_trains_to_the_same_parameters(pooling: str, changes: tuple
     same_training(spec_of("maml", f"model.pooling={pooling}", *changes))
 
 
-@pytest.mark.parametrize("linearised", [False, True])
-@pytest.mark.parametrize("statistics", ["query", "one", "support", "running"])
-def test_every_protocol_predicts_the_same(statistics: str, linearised: bool) -> None:
-    """Also where the kernels leave a pass to the generic path: another's statistics, or running ones."""
+@pytest.mark.parametrize("statistics", ["query", "one", "support"])
+def test_every_protocol_predicts_the_same(statistics: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the kernels leave the queries' pass to the generic path: another's statistics."""
+    passes, by_kernels = [], Conv4._by_kernels
+    monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: passes.append(1) or by_kernels(*given))
     spec = spec_of("maml-bn", f"evaluation.statistics={statistics}")
     tasks = build_tasks(spec, NO_DATA, CPU, torch.float64)
     learner = Learner(spec, tasks, CPU, torch.float64)
     task = tasks.episodes("test", torch.arange(2))
     adaptation, predictions = test_adaptation(spec), []
-    adaptation = adaptation.model_copy(update={"linearised": linearised})
     for path in (FUSED, GENERIC):
+        passes.clear()
         learner.take(path)
         rule = learner.rule(adaptation, "test", statistics)
         state = rule.start(learner.meta_parameters, task)
         for number in range(2):
             state, _ = rule.step(state, learner.meta_parameters, task, number, second_order=False)
         predictions.append(rule.predict(state, learner.meta_parameters, task, 2).detach())
+        assert bool(passes) == (path == FUSED)
     assert closeness(predictions[0], predictions[1]) < 1e-9
 
 
@@ -266,6 +268,20 @@ def test_numbers_do_not_depend_on_threads(tasks: int) -> None:
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+def test_what_is_not_a_number_goes_on(pooling: str) -> None:
+    """A filter that has gone bad must not become a channel of zeros."""
+    body = Conv4((1, 28, 28), 16, pooling, "flatten", "batch")
+    generator = torch.Generator().manual_seed(0)
+    parameters = body.initial_parameters(generator)
+    parameters["conv4.weight"][3] = torch.nan
+    x = torch.rand(2, 4, 1, 28, 28, generator=generator)
+    found = []
+    for body.kernels in (True, False):
+        found.append(body(parameters, x, BatchStatistics()).isnan())
+    assert found[0].any() and not found[0].all() and torch.equal(*found)
 
 
 def test_one_pass_differentiated_in_several_ways() -> None:

@@ -175,6 +175,12 @@ REFUSED = [
         ["evaluation.tune.parameters=[all, body]"],
         "evaluation.tune tries head zero with parameters body",
     ),
+    (
+        IMAGES,
+        "reptile",
+        ["adaptation.parameters=head", "adaptation.head=zero"],
+        "outer.rule interpolate: adaptation.head zero alone adapts",
+    ),
     (IMAGES, "reptile", ["adaptation.batch=1"], "adaptation.batch 1: an example that normalises itself"),
     (
         IMAGES,
@@ -247,7 +253,7 @@ def test_what_makes_no_sense_is_refused(task: str, algorithm: str, overrides: li
 def test_the_reason_says_where_each_key_stands() -> None:
     with pytest.raises(RequestError) as caught:
         resolve(IMAGES, "maml", overrides=["outer.rule=joint"])
-    places = r"[outer.rule: --set outer.rule=joint; adaptation.rule: maml.yaml, line 5]"
+    places = r"[outer.rule: --set outer.rule=joint; adaptation.rule: maml.yaml, line 7]"
     assert str(caught.value).endswith(places)
 
 

@@ -37,6 +37,7 @@ RULES = {
         ("maml-msl", "maml-da", "maml-bn", "maml-bnrs", "maml-bnwb", "maml-lslr", "maml-ca"),
         ("gradient", "meta-gradient", "gradient"),
     ),
+    "maml-layer-rates": ("gradient", "meta-gradient", "gradient"),
     "multitask-union": ("gradient", "meta-gradient", "gradient"),
     "nil": ("gradient", "meta-gradient", "matching"),
     "reptile": ("gradient", "interpolate", "gradient"),
@@ -149,6 +150,7 @@ def test_trainings_are_shared_where_they_are_the_same_and_nowhere_else(task: str
         ("fomaml", {"adaptation.order": 1}),
         ("anil", {"adaptation.parameters": "head"}),
         ("boil", {"adaptation.parameters": "body"}),
+        ("maml-layer-rates", {"adaptation.learned_rates": "layer"}),
         ("nil", {"evaluation.adaptation.rule": "matching"}),
     ],
 )
@@ -224,6 +226,13 @@ def test_maml_plus_plus_is_all_of_its_parts(budget: str) -> None:
         if is_sine(task):  # a model without norms; so few steps and such a rate that learned rates stay whole
             expected |= dict.fromkeys(("adaptation.per_step_norms", "adaptation.running_statistics"), False)
             expected |= WHOLE
+        published = task.startswith(("omniglot", "glyphs", "miniimagenet"))
+        if budget == "paper" and published:  # references: 100 epochs of 500 iterations, five best checkpoints
+            mini = task.startswith("mini")
+            expected |= {"training.iterations": 50000, "training.tasks_per_batch": 2 if mini else 8}
+            expected |= {"training.validation.every": 500, "evaluation.ensemble": 5}
+            if mini:
+                expected |= {"model.filters": 48, "outer.final_learning_rate": 1e-3}
         if budget == "quick" and task.startswith(("omniglot", "glyphs")):
             expected |= {"adaptation.order.at": 0.1, "outer.learning_rate": 3e-3, "training.queries": 2}
         assert given(values(spec)) == given(expected), task
@@ -274,8 +283,11 @@ def test_reptile_goes_towards_what_adam_makes(budget: str) -> None:
         for adaptation in (spec.adaptation, validation_adaptation(spec), test_adaptation(spec)):
             assert (adaptation.update, adaptation.betas) == ("adam", (0, 0.999)), task
             assert adaptation.moments == "carried", task
-            assert adaptation.batch == (20 if "-20way-" in task else 10), task
             assert adaptation.parameters == "all"
+        wide, characters = "-20way-" in task, task.startswith(("omniglot", "glyphs"))
+        assert spec.adaptation.batch == validation_adaptation(spec).batch == (20 if wide else 10), task
+        smaller = budget == "paper" and (characters or wide)
+        assert test_adaptation(spec).batch == spec.adaptation.batch // (2 if smaller else 1), task
         steps = 8 if task.startswith("miniimagenet") else 10 if "-20way-" in task else 5
         assert spec.adaptation.steps == steps, task
         assert test_adaptation(spec).steps == (10 if is_sine(task) else 50), task

@@ -29,6 +29,7 @@ KNOWN = {
     "nil": Mark("#87d787", "◔"),
     "reptile": Mark("#d787ff", "■"),
     "meta-sgd": Mark("#00d7af", "★"),
+    "maml-layer-rates": Mark("#87d7d7", "◬"),
     "maml-negative-rate": Mark("#d75f5f", "◈"),
     "maml++": Mark("#5f87ff", "✚"),
     "maml-msl": Mark("#00d7ff", "◐"),

@@ -111,7 +111,12 @@ class CrammerSinger(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, kernel: Tensor, membership: Tensor, cost: float) -> Tensor:
+        # A task that has gone bad has no solution, and holds up none of the others.
+        sound = kernel.isfinite().all(-1).all(-1)[:, None, None]
+        identity = torch.eye(kernel.shape[-1], dtype=kernel.dtype, device=kernel.device)
+        kernel = torch.where(sound, kernel, identity)
         solution, weights = interior_point(kernel, membership, cost)
+        solution = torch.where(sound, solution, torch.nan)
         ctx.save_for_backward(kernel, solution, weights)
         return solution
 

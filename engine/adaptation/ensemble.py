@@ -39,6 +39,15 @@ class EnsembleRule(Rule):
         ]
         return _joined([after for after, _ in taken]), torch.stack([loss for _, loss in taken]).mean(0)
 
+    def support_loss(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
+        """The mean of the members' support losses `[T]`."""
+        states = self._states(state)
+        losses = [
+            rule.support_loss(each, own, task, number)
+            for (rule, own), each in zip(self.members, states, strict=True)
+        ]
+        return torch.stack(losses).mean(0)
+
     def predict(self, state: State, meta_parameters: Parameters, task: Episodes, number: int) -> Tensor:
         """The mean of the members' outputs `[T, Q, O]`."""
         states = self._states(state)

@@ -140,7 +140,8 @@ void norm_forward(const Source& x, const S* scale, const S* shift, Int norm_task
                 picked = better ? here : picked;
                 choice.numbers = better ? choice.numbers * 0 + k : choice.numbers;
             }
-            const auto alive = best > S(0);
+            // What is not a number goes on, as through every other ReLU.
+            const auto alive = ~(best <= S(0));
             store(out + padded, alive ? best : V{});
             store(normal + cell, (picked - middle) * inverse);
             choice.numbers = alive ? choice.numbers : choice.numbers * 0 + int(DEAD);

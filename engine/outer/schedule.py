@@ -1,8 +1,9 @@
 """The outer rate as a function of the iteration."""
 
 from math import cos, pi
+from typing import Literal
 
-from engine.presets.schema import Adaptation, Outer
+from engine.presets.schema import Adaptation, AnnealedOrder, Outer
 
 
 def outer_rate(outer: Outer, iteration: int, iterations: int) -> float:
@@ -21,13 +22,12 @@ def outer_rate(outer: Outer, iteration: int, iterations: int) -> float:
     return first
 
 
-def order_at(order: object, iteration: int, iterations: int) -> int:
+def order_at(order: Literal[1, 2] | AnnealedOrder, iteration: int, iterations: int) -> int:
     """1 or 2: the order of the meta-gradient at an iteration; annealed orders change at their fraction of
     training."""
     if isinstance(order, int):
         return order
-    start, to, at = (getattr(order, name) for name in ("start", "to", "at"))
-    return to if iteration / iterations >= at else start
+    return order.to if iteration / iterations >= order.at else order.start
 
 
 def step_weights(adaptation: Adaptation, iteration: int, iterations: int) -> tuple[float, ...]:

@@ -146,6 +146,9 @@ def _interpolation(spec: Spec) -> Iterator[Contradiction]:
         yield Contradiction(reason, ("adaptation.stored_heads", "outer.rule"))
     elif adaptation.steps == 0:
         yield Contradiction("outer.rule interpolate: adaptation.steps 0 leaves nothing to go towards", keys)
+    elif adaptation.parameters == "head" and adaptation.head != "learned":
+        reason = f"outer.rule interpolate: adaptation.head {adaptation.head} alone adapts, and has no start"
+        yield Contradiction(reason, ("outer.rule", "adaptation.parameters", "adaptation.head"))
 
 
 def _later(spec: Spec, adaptation: Adaptation, section: str) -> Iterator[Contradiction]:
