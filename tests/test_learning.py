@@ -89,6 +89,7 @@ def test_a_start_trained_by_climbing_is_one_to_descend_from() -> None:
 QUICK = {
     **dict.fromkeys(("maml", "fomaml", "anil", "boil", "nil", "meta-sgd", "maml++"), 0.85),
     **dict.fromkeys((f"maml-{part}" for part in ("msl", "da", "bn", "bnrs", "bnwb", "lslr", "ca")), 0.85),
+    "maml-layer-rates": 0.85,
     "maml-negative-rate": 0.6,
     "maml-no-conv": 0.6,
     "reptile": 0.82,
