@@ -11,6 +11,7 @@ from tui import (
     doctor_command,
     evaluate_command,
     presets_command,
+    reproduce_command,
     runs_command,
     train_command,
 )
@@ -61,6 +62,7 @@ def _kshot(
 app.command("train")(train_command.train)
 app.command("compare", cls=compare_command.Compare)(compare_command.compare)
 app.command("evaluate")(evaluate_command.evaluate)
+app.command("reproduce")(reproduce_command.reproduce)
 app.add_typer(runs_command.app, name="runs")
 app.add_typer(presets_command.group("tasks"), name="tasks")
 app.add_typer(presets_command.group("algorithms"), name="algorithms")

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from tui import options as given
-from tui.output import emit, emit_json, say, terminal_width
+from tui.output import emit, emit_json, terminal_width
 
 FORMATS = ("table", "markdown", "csv")
 SHORTEST = "shortest"
@@ -113,32 +113,17 @@ def compare(
         from tui.dry_run import show_plan
 
         return show_plan(planned, runs_folder, json)
-    from engine.runs.execution import prepared
-    from tui.following import follow_execution, interrupted, tell_actions
-    from tui.preparing import prepare_images
+    from tui.carrying_out import carry_out
 
-    tested = [spec for row in planned.rows for specs in row.tests.values() for spec in specs]
-    prepare_images([*(training.spec for training in planned.trainings), *tested], data_folder)
-    for note in planned.notes:
-        say(note)
-    tell_actions(planned.trainings, name)
-    execution = prepared(planned, runs_folder, data_folder, name)
-    try:
-        execution.trainings.begin()
-        if detach:
-            emit("\n".join(item.run.id for item in execution.trainings.followed))
-            return 0
-        follow_execution(execution)
-    except KeyboardInterrupt:
-        execution.tests.cancel()
-        return interrupted(execution.trainings)
-    tables = execution.tables()
+    tables, code = carry_out(planned, runs_folder, data_folder, name, detach)
+    if tables is None:
+        return code
     if equal_seconds is not None:
         from engine.runs.equal_seconds import equal_seconds as cut
 
         tables = [{**table, "equal_seconds": cut(table, runs_folder, cut_at)} for table in tables]
     _print(tables, planned.name, format_, json)
-    return 1 if execution.failed() else 0
+    return code
 
 
 def _print(tables: list[dict], name: str | None, format_: str, json: bool) -> None:

@@ -82,6 +82,14 @@ def requested_comparison(arguments: Sequence[str], baseline: str | None) -> Comp
     else:
         rows = tuple(Row(algorithm=name, label=stem(name)) for name in arguments[1:])
         comparison = Comparison(name="", summary="", tasks=(arguments[0],), rows=rows)
+    return with_baseline(comparison, baseline)
+
+
+def with_baseline(comparison: Comparison, baseline: str | None = None) -> Comparison:
+    """The same with labels that are unique and its baseline, added where it is no row, in the last place.
+
+    `baseline` is an algorithm or a row's label, `none`, or nothing for the comparison's own.
+    """
     name = baseline or comparison.baseline or BASELINE
     if name == "none":
         return replace(comparison, rows=_unique(comparison.rows), baseline=None)
