@@ -184,6 +184,8 @@ def _presets() -> list[Check]:
 def _terminal() -> Check:
     import shutil
 
+    from tui.widgets.graphics import SETTING, drawn_by_terminal
+
     size = shutil.get_terminal_size()
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     colours = (
@@ -195,4 +197,6 @@ def _terminal() -> Check:
     fits = not sys.stdout.isatty() or (size.columns >= 80 and size.lines >= 24)
     ok = encoding == "utf8" and fits
     hint = "" if encoding == "utf8" else " (set LANG to a UTF-8 locale)"
-    return _check("terminal", ok, f"{where}, {colours}, {sys.stdout.encoding}{hint}", needed=False)
+    images = "drawn by it" if drawn_by_terminal() and colours == "true colour" else "in half blocks"
+    said = f"{where}, {colours}, {sys.stdout.encoding}{hint}, images {images} ({SETTING})"
+    return _check("terminal", ok, said, needed=False)

@@ -1,5 +1,5 @@
-"""Images in the terminal: half blocks of two colours, two pixels a cell; shades where colours are few; small
-drawings in braille, eight dots a cell."""
+"""Images in the terminal: its own where it draws images; else half blocks of two colours, two pixels a cell;
+shades where colours are few; small drawings in braille, eight dots a cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.charts.canvas import DOTS
+from tui.widgets.graphics import MOST, Gallery, drawn_by_terminal
 
 Pixels = NDArray[np.uint8]
 SHADES = " ░▒▓█"
@@ -122,6 +123,14 @@ class Pictures(Widget):
         self._places: list[tuple[Pixels, int, int]] = []
         self._laid_out: tuple[int, bool] | None = None
         self._images: dict[tuple[int, int, bool], list[list[Segment]]] = {}
+        self._gallery = Gallery()
+        self._by_terminal = drawn_by_terminal()
+
+    def on_mount(self) -> None:
+        self.app.app_resume_signal.subscribe(self, self._send_again)
+
+    def on_unmount(self) -> None:
+        self._send(self._gallery.keep())
 
     def show(self, groups: Sequence[Group]) -> None:
         """Draws these groups from now on."""
@@ -131,6 +140,7 @@ class Pictures(Widget):
         )
         self.groups, self._laid_out = groups, None
         self._images = {key: lines for key, lines in self._images.items() if key[0] in known}
+        self._send(self._gallery.keep(frozenset(known)))
         self._lay_out(self.size.width)
         self.refresh(layout=len(self._lines) != height)
 
@@ -156,6 +166,12 @@ class Pictures(Widget):
         console = self.app.console
         return console.color_system in ("256", "truecolor") and not self.app.no_color
 
+    @property
+    def _as_pixels(self) -> bool:
+        """Whether the terminal draws them; the numbers of images are colours, which none may change."""
+        console = self.app.console
+        return self._by_terminal and console.color_system == "truecolor" and not self.app.no_color
+
     def _lay_out(self, width: int) -> None:
         key = (width, self._colours)
         if self._laid_out == key or width <= 0:
@@ -179,13 +195,30 @@ class Pictures(Widget):
         self._lines.append(Strip([segment for caption in captions for segment in (caption, gap)]))
         self._places += [(picture.pixels, begin, len(self._lines)) for picture in row]
 
+    def _send_again(self, _: object) -> None:
+        """The terminal was another program's meanwhile, and has none of them any more."""
+        self._gallery.keep()
+        self._images.clear()
+        self._laid_out = None
+        self.refresh()
+
+    def _send(self, told: str) -> None:
+        driver = self.app._driver
+        if told and driver is not None:
+            driver.write(told)
+
     def _image(self, picture: Picture, size: int) -> list[list[Segment]]:
         key = (id(picture.pixels), size, self._colours)
         if key not in self._images:
-            width, channels = picture.pixels.shape[1:]
+            height, width, channels = picture.pixels.shape
+            lines = (max(1, round(height * size / width)) + 1) // 2
+            if self._as_pixels and max(size, lines) <= MOST:
+                news, self._images[key] = self._gallery.cells(picture.pixels, size, lines)
+                self._send(news)
+                return self._images[key]
             small = channels == 1 and size < SMALL * width
-            lines = dots(scaled(picture.pixels, 2 * size)) if small else None
-            self._images[key] = lines or cells(scaled(picture.pixels, size), self._colours)
+            drawn = dots(scaled(picture.pixels, 2 * size)) if small else None
+            self._images[key] = drawn or cells(scaled(picture.pixels, size), self._colours)
         return self._images[key]
 
 
