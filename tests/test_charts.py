@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tui.charts.axes import StickyRange, Window, whole_extent
 from tui.charts.canvas import Canvas, segments
 from tui.charts.decimation import by_column, smoothed
-from tui.charts.plot import Frame, can_smooth, ordered, x_extent, y_extent
+from tui.charts.plot import Frame
+from tui.charts.reach import can_smooth, ordered, x_extent, y_extent
 from tui.charts.rendering import Look, chart, plot
 from tui.charts.series import Series
 

@@ -12,7 +12,8 @@ from rich.cells import cell_len
 from tui.charts.axes import StickyRange, Window, nice_extent, nice_range, whole_extent
 from tui.charts.bars import bar, sparkline
 from tui.charts.heading import heading, headings
-from tui.charts.plot import Frame, ordered, y_extent
+from tui.charts.plot import Frame
+from tui.charts.reach import ordered, y_extent
 from tui.charts.rendering import y_labels
 from tui.charts.series import Series
 from tui.charts.table import as_table

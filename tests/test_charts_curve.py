@@ -5,7 +5,7 @@ import pytest
 
 from tui.charts.curve import LONG, Curve, same_series
 from tui.charts.decimation import smoothed
-from tui.charts.plot import mean_memory
+from tui.charts.reach import mean_memory
 from tui.charts.series import Series
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tui.charts.axes import LARGEST, Range
 from tui.charts.decimation import smoothed
-from tui.charts.plot import can_smooth, is_counted, mean_memory, ordered, running_mean, x_extent
+from tui.charts.reach import can_smooth, is_counted, mean_memory, ordered, running_mean, x_extent
 from tui.charts.series import Series
 
 LONG = 32_768

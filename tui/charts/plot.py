@@ -1,26 +1,20 @@
-"""Curves onto a canvas: where points lie, what is left out, what a column shows."""
+"""Curves onto a canvas: where points lie, what a column shows."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui.charts.axes import LARGEST, SMALLEST, Range
+from tui.charts.axes import Range
 from tui.charts.canvas import Canvas, Ints, segments
-from tui.charts.decimation import Columns, Floats, by_column, smoothed
+from tui.charts.decimation import Columns, Floats, by_column
+from tui.charts.reach import can_smooth, running_mean, values, window
 from tui.charts.series import Series
-from tui.charts.ticks import Unit
 
 _DASH, _GAP = 4, 2
 _MARK_EVERY = 14
-_SMOOTHED_FROM = 20
-"""Fewer points than this are drawn as they are: a mean of few would hide them."""
-
-
 _REMEMBERED_UP_TO, _REMEMBERED = 64, 256
-_ANY: Range = (-np.inf, np.inf)
-_POSSIBLE: dict[Unit, Range] = {"percent": (0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -32,101 +26,11 @@ class Frame:
     log: bool = False
 
 
-def values(y: Floats, log: bool) -> Floats:
-    """`y [n]` as drawn: NaN where it is not finite, too large, or on a log scale not above zero."""
-    with np.errstate(invalid="ignore"):
-        usable = (np.abs(y) <= LARGEST) & ((y >= SMALLEST) if log else True)
-    return np.where(usable, y, np.nan)
-
-
-def ordered(series: Series) -> Series:
-    """The same with finite, rising x; arrays of unequal length are cut to the shortest."""
-    edges = [series.low, series.high] if series.low is not None and series.high is not None else [None, None]
-    arrays = [np.asarray(a, dtype=np.float64) for a in (series.x, series.y, *edges) if a is not None]
-    length = min(len(a) for a in arrays)
-    arrays = [a[:length] for a in arrays]
-    x = arrays[0]
-    with np.errstate(invalid="ignore"):
-        kept = np.abs(x) <= LARGEST
-    if not kept.all():
-        arrays = [a[kept] for a in arrays]
-    if np.any(arrays[0][1:] < arrays[0][:-1]):
-        order = np.argsort(arrays[0], kind="stable")
-        arrays = [a[order] for a in arrays]
-    low, high = arrays[2:] if len(arrays) == 4 else (None, None)
-    return replace(series, x=arrays[0], y=arrays[1], low=low, high=high)
-
-
-def can_smooth(series: Series) -> bool:
-    """Whether a running mean says more: not of few points, nor of what is no line or has its own band."""
-    return series.kind == "line" and series.low is None and len(series.y) >= _SMOOTHED_FROM
-
-
-def running_mean(series: Series) -> Series:
-    """The curve of running means."""
-    usable = np.where(np.abs(series.y) <= LARGEST, series.y, np.nan)
-    return replace(series, y=smoothed(usable, mean_memory(len(series.y))))
-
-
-def mean_memory(count: int) -> float:
-    """How many points back a weight has fallen to 1/e: a 64th of them, in powers of two, so that it changes
-    seldom while points arrive."""
-    return 2.0 ** max(2, int(np.log2(count / 64)) if count > 64 else 0)
-
-
-def x_extent(curves: Iterable[Series]) -> Range | None:
-    """From the first to the last x with a value; None if there is none."""
-    firsts, lasts = [], []
-    for curve in curves:
-        known = np.isfinite(curve.y)
-        if known.any():
-            firsts.append(float(curve.x[known.argmax()]))
-            lasts.append(float(curve.x[len(known) - 1 - known[::-1].argmax()]))
-    return (min(firsts), max(lasts)) if firsts else None
-
-
-def is_counted(curves: Iterable[Series]) -> bool:
-    """Whether every x is a whole number."""
-    return all(bool(np.all(curve.x == np.floor(curve.x))) for curve in curves)
-
-
-def y_extent(
-    curves: Iterable[Series], x: Range, log: bool, unit: Unit = "number"
-) -> Range | None:
-    """From the lowest to the highest value with x inside the range; None: no value. Bands count as far as
-    there can be values: an interval round 98 % may end beyond 100."""
-    possible = _POSSIBLE.get(unit, _ANY)
-    lows, highs = [], []
-    for curve in curves:
-        part = _window(curve.x, x, beyond=0)
-        for column, (least, most) in ((curve.y, _ANY), (curve.low, possible), (curve.high, possible)):
-            if column is None:
-                continue
-            found = _extent(column[part], log)
-            if found is not None:
-                lows.append(min(max(found[0], least), most))
-                highs.append(min(max(found[1], least), most))
-    return (min(lows), max(highs)) if lows else None
-
-
-def _extent(y: Floats, log: bool) -> Range | None:
-    """From the lowest to the highest value that can be drawn."""
-    if not len(y):
-        return None
-    low, high = float(np.fmin.reduce(y)), float(np.fmax.reduce(y))
-    if not (low >= -LARGEST and high <= LARGEST and (low >= SMALLEST or not log)):
-        # Not as it mostly is: look at each.
-        shown = values(y, log)
-        shown = shown[np.isfinite(shown)]
-        return (float(shown.min()), float(shown.max())) if len(shown) else None
-    return low, high
-
-
 def draw_band(canvas: Canvas, frame: Frame, series: Series, ink: int) -> None:
     """The band of a curve as light dots; it breaks where a column has only gaps."""
     if series.low is None or series.high is None:
         return
-    part = _window(series.x, frame.x, beyond=1)
+    part = window(series.x, frame.x, beyond=1)
     column = _columns(canvas, frame, series.x[part])
     top, bottom = (_rows(canvas, frame, edge[part]) for edge in (series.high, series.low))
     edges: list[Floats] = []
@@ -172,7 +76,7 @@ def _dots(canvas: Canvas, frame: Frame, series: Series) -> tuple[Ints, Ints]:
         key = (series.x.tobytes(), series.y.tobytes(), frame, canvas.width, canvas.height)
         if key in _remembered:
             return _remembered[key]
-    part = _window(series.x, frame.x, beyond=1)
+    part = window(series.x, frame.x, beyond=1)
     columns = by_column(_columns(canvas, frame, series.x[part]), _rows(canvas, frame, series.y[part]))
     dots = _line(columns, canvas)
     if key is not None:
@@ -189,7 +93,7 @@ def row_of(value: float, frame: Frame, height: int) -> int:
 
 
 def _draw_points(canvas: Canvas, frame: Frame, series: Series, ink: int) -> None:
-    part = _window(series.x, frame.x, beyond=0)
+    part = window(series.x, frame.x, beyond=0)
     rows = _rows(canvas, frame, series.y[part])
     known = np.isfinite(rows)
     x, y = _columns(canvas, frame, series.x[part])[known], _whole(rows[known])
@@ -250,12 +154,6 @@ def _mark_along(canvas: Canvas, x: Ints, y: Ints, shape: str, ink: int, shift: i
         rows = y[x // 2 == cell]
         if len(rows):
             canvas.mark(cell, int(np.median(rows)) // 4, shape, ink)
-
-
-def _window(x: Floats, shown: Range, beyond: int) -> slice:
-    """The points inside the range, and `beyond` more on either side."""
-    begin, end = np.searchsorted(x, shown[0], "left"), np.searchsorted(x, shown[1], "right")
-    return slice(max(0, int(begin) - beyond), int(end) + beyond)
 
 
 def _columns(canvas: Canvas, frame: Frame, x: Floats) -> Ints:

@@ -14,7 +14,8 @@ from textual.widget import Widget
 from tui.charts import rendering
 from tui.charts.axes import Range, StickyRange, Window, whole_extent
 from tui.charts.curve import Curve, same_series
-from tui.charts.plot import Frame, can_smooth, y_extent
+from tui.charts.plot import Frame
+from tui.charts.reach import can_smooth, y_extent
 from tui.charts.rendering import AXIS, PLAIN, Grid, Look
 from tui.charts.series import Series
 from tui.charts.table import as_table
