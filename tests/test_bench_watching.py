@@ -14,7 +14,7 @@ from textual.widgets import Static
 from engine.runs import Summary, summarise
 from engine.runs.columns import History
 from tui.bench.curves import validation_curves
-from tui.bench.inner import FAN, fan_rows
+from tui.bench.inner import FAN, fan_rows, gain_of
 from tui.bench.live import Curves
 from tui.bench.panel import Panel
 from tui.bench.run_facts import run_facts
@@ -76,6 +76,23 @@ def test_a_panel_is_laid_out_anew_only_where_its_height_may_change(
 
     asyncio.run(run())
     assert asked == [laid_out]
+
+
+@pytest.mark.parametrize(
+    ("metric", "before", "after", "said"),
+    [
+        ("accuracy", 0.2, 0.9, "adaptation helps"),
+        ("accuracy", 0.9, 0.2, "adaptation does not help"),
+        ("accuracy", 0.905, 0.92, "adaptation changes little"),
+        ("mse", 4.18, 1.0, "adaptation helps"),
+        ("mse", 4.18, 4.14, "adaptation changes little"),
+        ("mse", 0.1, 0.5, "adaptation does not help"),
+        ("mse", 0.0, 0.0, "adaptation changes little"),
+    ],
+)
+def test_the_gain_in_a_word(metric: str, before: float, after: float, said: str) -> None:
+    text = gain_of((0, 5), np.array([[9.0, 9.0], [before, after]]), metric, 20)
+    assert text is not None and text.plain.endswith(f"\n{said}")
 
 
 def test_curves_stand_against_iterations_or_minutes_of_training(tmp_path: Path) -> None:

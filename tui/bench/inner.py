@@ -15,6 +15,8 @@ from tui.views import value_text
 
 FAN = 6
 FAINT = (0x44, 0x44, 0x44)
+LITTLE = 0.02
+"""A change of less than this part of the scale is not called a help: two points of accuracy, or 2 %."""
 
 
 def fan(history: History, summary: Summary) -> list[Series]:
@@ -79,13 +81,15 @@ def gain_of(steps: Sequence[int], table: Table, metric: str, width: int) -> Text
     better = after > before if metric == "accuracy" else after < before
     scale = 100.0 if metric == "accuracy" else 1.0
     change = interval({"mean": (after - before) * scale, "ci95": None}, metric, signed=True)
-    word = "adaptation helps" if better else "adaptation does not help"
     line = Text(f"{value_text(before, metric)} → ")
     line.append(value_text(after, metric), style="bold")
     line.append(f"  ({change}) after {steps[-1]} step{'' if steps[-1] == 1 else 's'}\n")
     whole = 1.0 if metric == "accuracy" else max(before, after, 1e-12)
+    word = "helps" if better else "does not help"
+    if abs(after - before) < LITTLE * whole:
+        word = "changes little"
     line.append(meter(before / whole, after / whole, width), style="bold" if better else "")
-    line.append(f"\n{word}")
+    line.append(f"\nadaptation {word}")
     return line
 
 

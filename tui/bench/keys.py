@@ -56,20 +56,8 @@ KEYS = (
         why_not="the run shown records nothing by layer",
     ),
     LOG,
-    Key(
-        "tab",
-        "panel(1)",
-        "Panel",
-        "the next panel; at few columns the next column when it comes to that",
-        in_footer=False,
-    ),
+    Key("tab", "panel(1)", "Panel", "the next panel, after a column's last the next column", in_footer=False),
     Key("shift+tab", "panel(-1)", "Panel back", "the panel before", in_footer=False),
-    Key(
-        "right_square_bracket",
-        "column(1)",
-        "Column",
-        "the next column: choose, curves, inner loop",
-        in_footer=False,
-    ),
+    Key("right_square_bracket", "column(1)", "Column", "the next of the three columns", in_footer=False),
     Key("left_square_bracket", "column(-1)", "Column back", "the column before", in_footer=False),
 )

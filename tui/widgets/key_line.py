@@ -10,8 +10,8 @@ from textual.widget import Widget
 
 from tui.output import cells
 
-HELP = "help"
-"""The action whose key stays in sight however few columns there are."""
+STAYING = ("help", "leave")
+"""The actions whose keys stay in sight however few columns there are."""
 
 
 class Shown(NamedTuple):
@@ -67,11 +67,12 @@ class KeyLine(Widget):
     @property
     def shown(self) -> tuple[Shown, ...]:
         """The keys that fit, from left to right."""
-        room = self.size.width - sum(key.width for key in self._all if key.action == HELP)
-        others = [key for key in self._all if key.action != HELP]
+        staying = [key for key in self._all if key.action in STAYING]
+        others = [key for key in self._all if key.action not in STAYING]
+        room = self.size.width - sum(key.width for key in staying)
         last = sum(end <= room for end in accumulate(key.width for key in others))
-        kept = set(others[:last])
-        return tuple(key for key in self._all if key in kept or key.action == HELP)
+        kept = {*others[:last], *staying}
+        return tuple(key for key in self._all if key in kept)
 
     def render(self) -> Content:
         parts: list[tuple[str, str]] = []
