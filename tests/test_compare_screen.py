@@ -14,6 +14,7 @@ import pytest
 from patience import shown as on_screen
 from patience import until
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
+from textual.app import App
 from textual.pilot import Pilot
 
 from engine.runs import EventWriter, list_runs, processes, read_evaluations
@@ -67,9 +68,16 @@ def shown(runs: Path, look: Look, size: tuple[int, int] = (120, 36)) -> None:
     asyncio.run(go())
 
 
-def table_of(app: Workbench) -> list[list[str]]:
+def rows_of(app: Workbench) -> dict[str, list[str]]:
+    """The table's lines, by the label behind the mark."""
     table = app.screen.query_one(ResultTable)
-    return [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+    lines = [[str(cell) for cell in table.get_row_at(row)] for row in range(table.row_count)]
+    return {line[0].split(" ", 1)[1]: line for line in lines}
+
+
+def noted(app: App[int]) -> str:
+    """What stands under the table, in one line."""
+    return " ".join(" ".join(app.screen.query_one(Notes)._shown).split())
 
 
 @pytest.fixture
@@ -318,7 +326,7 @@ def test_more_episodes_are_what_would_decide_else_twice_as_many(tmp_path):
 @pytest.mark.parametrize("size", SIZES)
 def test_the_table_says_what_is_better_and_what_is_not_tested(runs, size):
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        lines = {line[0].split(" ", 1)[1]: line for line in table_of(app)}
+        lines = rows_of(app)
         assert list(lines) == ["maml", "anil", "boil", "pretrain"]
         expected = app.screen.view.row("maml")["after"]["mean"]
         assert lines["maml"][2].startswith(f"{expected:.1f} ± ") and lines["maml"][2].endswith("(5)")
@@ -340,12 +348,9 @@ def test_a_small_terminal_scrolls_to_every_column_and_panel(runs):
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         assert "tasks seen" not in on_screen(app)
         await pilot.press("end")
-        await pilot.pause(0.5)
-        text = on_screen(app)
-        assert "seeds" in text and "maml" in text
+        await until(pilot, lambda: "seeds" in on_screen(app) and "maml" in on_screen(app))
         await pilot.press("tab", "tab")
-        await pilot.pause(0.3)
-        assert "better in" in on_screen(app)
+        await until(pilot, lambda: "better in" in on_screen(app))
 
     shown(runs, look, (80, 24))
 
@@ -406,9 +411,6 @@ def test_curves_by_time_ask_for_the_histories_and_by_steps_do_not(runs, monkeypa
 
 
 def test_beside_curves_by_time_stand_the_rows_at_equal_seconds(runs):
-    def noted(app: Workbench) -> str:
-        return " ".join(" ".join(app.screen.query_one(Notes)._shown).split())
-
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         row = app.screen.view.row("maml")
         with EventWriter(runs / row["runs"][0] / "events.jsonl") as events:
@@ -522,12 +524,19 @@ def test_new_results_come_by_themselves(runs):
     shown(runs, look)
 
 
-def by_standin(monkeypatch):
-    """Workers are those of tests: quick, and dying for the algorithm that STANDIN_DIES names."""
+def by_standin(monkeypatch, dies: str = ""):
+    """Workers are those of tests: quick, and dying for the algorithm `dies`."""
+    monkeypatch.setenv("STANDIN_DIES", dies)
     worker = Path(__file__).with_name("standin_worker.py")
     monkeypatch.setattr(
         processes, "worker_command", lambda *given: [sys.executable, "-P", str(worker), *given]
     )
+
+
+async def fails(pilot: Pilot[int]) -> None:
+    """Tests boil, in vain."""
+    await pilot.press("e")
+    await until(pilot, lambda: "boil: its test failed: " in noted(pilot.app))
 
 
 def test_e_tests_what_is_not_tested_then_asks_for_more_episodes(runs, monkeypatch):
@@ -557,9 +566,9 @@ def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         screen: Any = app.screen
-        lines = {line[0].split(" ", 1)[1]: line for line in table_of(app)}
+        lines = rows_of(app)
         assert lines["boil"][2] == "cannot be tested"
-        assert "boil: cannot be tested: it has no checkpoint" in str(screen.query_one(Notes).render())
+        assert "boil: cannot be tested: it has no checkpoint" in noted(app)
         asked: list[Any] = []
         monkeypatch.setattr(screen._tests, "begin", asked.append)
         await pilot.press("e")
@@ -571,16 +580,13 @@ def test_what_can_never_be_tested_says_why_and_is_left_alone(runs, monkeypatch):
 
 
 def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episodes(runs, monkeypatch):
-    by_standin(monkeypatch)
-    monkeypatch.setenv("STANDIN_DIES", "boil")
+    by_standin(monkeypatch, "boil")
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         screen: Any = app.screen
-        await pilot.press("e")
-        boil = "boil: its test failed: "
-        await until(pilot, lambda: boil in str(screen.query_one(Notes).render()))
+        await fails(pilot)
         assert not screen._tests.under_way and not screen._tests.display
-        assert {line[0].split(" ", 1)[1]: line for line in table_of(app)}["boil"][2] == "its test failed"
+        assert rows_of(app)["boil"][2] == "its test failed"
         asked: list[Any] = []
         monkeypatch.setattr(screen._tests, "begin", asked.append)
         await pilot.press("e", "e", "e")
@@ -592,17 +598,13 @@ def test_a_test_that_failed_is_asked_for_again_and_then_the_others_on_more_episo
 
 
 def test_a_failed_test_may_go_well_the_next_time(runs, monkeypatch):
-    by_standin(monkeypatch)
-    monkeypatch.setenv("STANDIN_DIES", "boil")
+    by_standin(monkeypatch, "boil")
 
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
-        screen: Any = app.screen
-        await pilot.press("e")
-        notes = screen.query_one(Notes)
-        await until(pilot, lambda: "boil: its test failed: " in str(notes.render()))
+        await fails(pilot)
         monkeypatch.delenv("STANDIN_DIES")
         await pilot.press("e")
-        await until(pilot, lambda: "its test failed" not in str(notes.render()))
+        await until(pilot, lambda: "its test failed" not in noted(app))
         boil = next(each.run for each in list_runs(runs) if each.algorithm == "boil")
         assert len(read_evaluations(boil)) == 1
 

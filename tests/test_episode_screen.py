@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_runs import make_run, wait_until
+from patience import PATIENCE
 from rich.style import Style
 from runs_app import StillReader, shown, snapshot_of, until
 from test_episode_job import end_attendance
@@ -171,12 +172,10 @@ def test_images_stand_with_figures_wrong_ones_and_the_baseline(
         assert "◆ maml" in screen and "┄ pretrain" in screen
         assert "Query 1 of 12, truly α" in screen and "80 %✓" in screen
         await pilot.press("left")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: "▸0" in shown(app))
         assert app.episode.step == 0
-        assert "▸0" in shown(app)
         await pilot.press("right", *["down"] * QUERIES)
-        await pilot.pause(0.1)
-        assert "truly β" in shown(app) and "✗γ" in shown(app)
+        await until(pilot, lambda: "truly β" in shown(app) and "✗γ" in shown(app))
         assert "70 %✗" in shown(app)
 
     with_app(runs, size, monkeypatch, image_answer, steps)
@@ -233,13 +232,11 @@ def test_keys_go_through_episodes_and_play_the_steps(runs: Path, monkeypatch: py
 def test_the_line_for_a_number_says_its_keys(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(app: EpisodeApp, pilot: Pilot[int]) -> None:
         await pilot.press("g")
-        await pilot.pause(0.1)
+        await until(pilot, lambda: "episode 1 to 9" in shown(app))
         screen = shown(app)
-        assert "episode 1 to 9" in screen
         assert "enter goes there" in screen and "esc puts the line away" in screen
         await pilot.press("escape")
-        await pilot.pause(0.1)
-        assert "enter goes there" not in shown(app)
+        await until(pilot, lambda: "enter goes there" not in shown(app))
 
     with_app(runs, (80, 24), monkeypatch, curve_answer, steps)
 
@@ -416,12 +413,11 @@ def test_from_a_trained_run_to_its_picture(tmp_path: Path) -> None:
         app = EpisodeApp(tmp_path)
         async with app.run_test(size=(120, 36)) as pilot:
             said = app.episode.query_one("#episode-wait")
-            end = time.monotonic() + 60
+            end = time.monotonic() + PATIENCE
             while not app.episode.body.shown and time.monotonic() < end:
                 phases.append(str(said.render()))
                 await pilot.pause(0.05)
-            await pilot.pause(0.1)
-            assert "Test episode 1 of" in shown(app), phases[-1]
+            await until(pilot, lambda: "Test episode 1 of" in shown(app), phases[-1])
             assert "How far each layer moved" in shown(app)
             await pilot.press("n")
             await until(pilot, lambda: app.episode.body.shown[0].number == 1)

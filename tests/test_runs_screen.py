@@ -67,13 +67,12 @@ def test_every_run_has_its_row_and_the_selected_one_is_told(
 
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         select(app, "busy")
-        await pilot.pause(0.2)
+        sentence = "training at 10 of 40, 15 s left; enter opens it, p pauses, x stops"
+        await until(pilot, lambda: sentence in " ".join(shown(app).split()))
         screen = shown(app)
         for text in ("done", "broken", "busy", "◆ maml", "sine-10shot", "✔", "✖", "●", "0.123", "25 %"):
             assert text in screen, text
         assert "crashed" in screen and "finished" in screen
-        sentence = "training at 10 of 40, 15 s left; enter opens it, p pauses, x stops"
-        assert sentence in " ".join(screen.split())
         assert max(len(line) for line in screen.splitlines()) <= size[0]
         select(app, "broken")
         await until(pilot, lambda: "crashed at 15 of 40: its process ended" in shown(app))
