@@ -178,7 +178,9 @@ def test_a_speed_that_is_none_measured_nothing(tmp_path: Path) -> None:
 
 
 def test_a_spec_beyond_any_machine_has_an_estimate() -> None:
-    spec = resolve("sine-10shot", "maml", overrides=[f"training.iterations={10**400}"]).spec
+    spec = resolve("sine-10shot", "maml").spec
+    training = spec.training.model_copy(update={"iterations": 10**400})
+    spec = spec.model_copy(update={"training": training})
     assert numbers.duration(estimate.estimate(spec, []).seconds) == numbers.MISSING
 
 

@@ -6,10 +6,12 @@ pack is recognised and made again.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,9 +71,11 @@ def read_header(path: Path, key: str) -> Header | None:
             offset=len(start) + length,
         )
         whole = path.stat().st_size == header.offset + header.bytes
-    except (OSError, ValueError, KeyError, TypeError):
+        counts = [count for names in header.classes.values() for count in names.values()]
+        sound = len(header.shape) == 4 and min(counts) > 0 and sum(counts) == header.shape[0]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
-    return header if whole and header.key == key else None
+    return header if sound and whole and header.key == key else None
 
 
 def open_pack(path: Path, key: str) -> tuple[np.ndarray, Header] | None:
@@ -106,6 +110,7 @@ def write_pack(path: Path, supply: Supply, tell: Callable[[float], None]) -> Non
         if open_pack(path, supply.key) is not None:
             return
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        _check_room(path.parent, supply)
         try:
             _write(temporary, supply, tell)
             temporary.replace(path)
@@ -114,6 +119,18 @@ def write_pack(path: Path, supply: Supply, tell: Callable[[float], None]) -> Non
         for old in path.parent.glob(f"{prefix}*.pack"):
             if old != path:
                 old.unlink(missing_ok=True)
+
+
+def bytes_of(supply: Supply) -> int:
+    """Bytes of all of a supply's images."""
+    images = sum(sum(counts.values()) for counts in supply.classes().values())
+    return images * supply.channels * supply.size**2
+
+
+def _check_room(folder: Path, supply: Supply) -> None:
+    """OSError where the disk has less room than the images take, before it is filled."""
+    if bytes_of(supply) > shutil.disk_usage(folder).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
 
 
 def _write(temporary: Path, supply: Supply, tell: Callable[[float], None]) -> None:
@@ -125,7 +142,7 @@ def _write(temporary: Path, supply: Supply, tell: Callable[[float], None]) -> No
         supply.size,
     )
     digest, done = hashlib.sha256(), 0
-    with temporary.open("wb") as file:
+    with temporary.open("xb") as file:
         file.write(_header_bytes(supply, classes, shape, "0" * 64))
         for chunk in supply.chunks():
             whole = np.ascontiguousarray(chunk).data

@@ -19,7 +19,7 @@ from engine.data.parts import Classes, divide, published_classes
 from engine.data.sources import Member, Source
 from engine.data.supply import Files, Glyphs, locate
 from engine.errors import RequestError
-from engine.folders import data_folder
+from engine.folders import at_home, data_folder
 from engine.presets.schema import ImageTask
 
 _NAMED = 5  # faults of a kind that are named; the others are counted
@@ -76,7 +76,7 @@ def _files_named(name: str, folder: Path) -> Files:
     if name in DATASETS:
         task = {"dataset": name}
     else:
-        path = next((path for path in (folder / name, Path(name).expanduser()) if path.is_dir()), None)
+        path = next((path for path in (folder / name, at_home(name)) if _is_folder(path)), None)
         if path is None:
             dataset_named(name)
         task = {"dataset": "folder", "folder": str(Path(path or name).absolute())}
@@ -86,20 +86,27 @@ def _files_named(name: str, folder: Path) -> Files:
     return Files(dataset, dataset.image_size or 32, dataset.channels or 3, sources)
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name too long, a folder above closed to us
+        return False
+
+
 class _Digests:
     """Which classes hold a file of the same bytes."""
 
     def __init__(self) -> None:
         self.holders: dict[str, set[tuple[Path, str]]] = {}
 
-    def add(self, source: Path, class_name: str, content: bytes) -> None:
-        self.holders.setdefault(hashlib.sha256(content).hexdigest(), set()).add((source, class_name))
+    def add(self, source: Path, class_name: str, digest: str) -> None:
+        self.holders.setdefault(digest, set()).add((source, class_name))
 
 
 def _read(
     files: Files, source: Source, members: list[Member], digests: _Digests, tell: Callable[[], None]
 ) -> Iterator[Finding]:
-    def fault(member: Member) -> tuple[bytes, str | None]:
+    def fault(member: Member) -> tuple[str, str | None]:
         try:
             content = source.read(member)
             decode(
@@ -110,15 +117,15 @@ def _read(
                 source_size=files.dataset.source_size,
             )
         except RequestError as error:
-            return b"", str(error)
-        return content, None
+            return "", str(error)
+        return hashlib.sha256(content).hexdigest(), None
 
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         faults = []
-        for member, (content, text) in zip(members, pool.map(fault, members, chunksize=64), strict=True):
+        for member, (digest, text) in zip(members, pool.map(fault, members, chunksize=64), strict=True):
             tell()
             if text is None:
-                digests.add(source.path, member.class_name, content)
+                digests.add(source.path, member.class_name, digest)
             else:
                 faults.append(text)
     yield from (Finding("fault", text) for text in faults[:_NAMED])

@@ -50,7 +50,8 @@ def fetch(name: str, data_dir: Path | None = None, progress: Progress | None = N
     home = folder / dataset.folders[0]
     scratch = folder / f".fetch-{name}-{os.getpid()}"
     try:
-        scratch.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(mode=0o700)
         _run(name, scratch, size, lambda fraction: tell(f"fetching {name}", fraction))
         place(scratch, home, lambda fraction: tell(f"placing {name} in {home}", fraction))
     except OSError as error:

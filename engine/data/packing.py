@@ -2,16 +2,18 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from engine.data.cache import Header, digest_of, open_pack, pack_path, read_header, write_pack
+from engine.data.cache import Header, bytes_of, digest_of, open_pack, pack_path, read_header, write_pack
 from engine.data.datasets import split_of
 from engine.data.parts import Classes, Parts, divide
 from engine.data.supply import Supply, supply_of
+from engine.errors import RequestError
 from engine.folders import data_folder
 from engine.presets.schema import ImageTask
 
@@ -99,15 +101,21 @@ def _packed(
         except OSError as error:
             reason = error.strerror or str(error)
     if found is None:
-        images = _in_memory(supply)
+        images = _in_memory(supply, reason)
         note = f"held in memory: the cache {path.parent} cannot be used ({reason})"
         return images, digest_of(images), (*supply.notes(), note)
     images, header = found
     return images, header.digest, header.notes
 
 
-def _in_memory(supply: Supply) -> np.ndarray:
+def _in_memory(supply: Supply, reason: str) -> np.ndarray:
     total = sum(sum(counts.values()) for counts in supply.classes().values())
+    needed, there = bytes_of(supply), os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise RequestError(
+            f"{total:,} images of {supply.size} x {supply.size} pixels take {needed / 1e9:,.0f} GB, memory "
+            f"has {there / 1e9:,.0f} and the cache cannot hold them ({reason}); lower task.image_size"
+        )
     images = np.empty((total, supply.channels, supply.size, supply.size), np.uint8)
     done = 0
     for chunk in supply.chunks():

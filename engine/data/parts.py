@@ -119,7 +119,7 @@ def _alphabet(key: ClassKey) -> str:
 
 
 def _digest(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _lines(file: str) -> list[list[str]]:

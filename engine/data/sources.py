@@ -2,12 +2,14 @@
 
 import os
 import stat
+import struct
 import threading
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from engine.errors import RequestError
 
@@ -15,6 +17,10 @@ IMAGE_SUFFIXES = frozenset(
     (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 )
 FILE_LIMIT = 64 * 2**20  # bytes of one image file; a larger one is no photograph but a mistake or a bomb
+RATIO_LIMIT = 100  # an archive's images unpacked may take this many times its own bytes,
+ALWAYS_ALLOWED = 2**30  # or as many bytes as this
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # the others unpack without bound
+_BROKEN = (OSError, EOFError, zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError)
 DEPTH_LIMIT = 5  # folders below a source; links may form circles
 _IGNORED = frozenset(("thumbs.db", "desktop.ini"))
 
@@ -70,16 +76,11 @@ class Source:
         """A member's bytes; threads may call it at once. Raises RequestError where they are not whole."""
         try:
             if not _is_file(self.path):
-                return (self.path / member.name).read_bytes()
-            return self._open().read(member.name)
-        except (
-            OSError,
-            EOFError,
-            zipfile.BadZipFile,
-            zlib.error,
-            NotImplementedError,
-            RuntimeError,
-        ) as error:
+                with (self.path / member.name).open("rb") as file:
+                    return _bounded(file)
+            with self._open().open(member.name) as file:
+                return _bounded(file)
+        except (*_BROKEN, zlib.error, KeyError) as error:
             raise RequestError(
                 f"{self.path}: {member.name} cannot be read ({error}); get the file again"
             ) from error
@@ -96,7 +97,7 @@ class Source:
             if self._archive is None:
                 try:
                     self._archive = zipfile.ZipFile(self.path)
-                except (OSError, EOFError, zipfile.BadZipFile, ValueError) as error:
+                except (*_BROKEN, struct.error, IndexError) as error:
                     raise RequestError(
                         f"{self.path} is no whole zip archive ({error}); get it again"
                     ) from error
@@ -108,12 +109,15 @@ class Source:
             yield from ((name, size) for name, size, _ in _walk(self.path))
             return
         infos = self._open().infolist()
+        self._check_bounds(infos)
         paths = [_parts(info.filename) for info in infos]
         for info, inside in zip(infos, paths, strict=True):
+            if not inside.parts:
+                raise RequestError(f"{self.path}: a member has no name ({info.filename!r}); pack it anew")
             if (
                 inside.is_absolute()
                 or ".." in inside.parts
-                or (inside.parts and inside.parts[0].endswith(":"))
+                or inside.parts[0].endswith(":")
             ):
                 raise RequestError(f"{self.path}: {info.filename!r} points outside the archive; refused")
         holding = {path.parent for info, path in zip(infos, paths, strict=True) if not info.is_dir()}
@@ -123,6 +127,20 @@ class Source:
                 yield info.filename, info.file_size
             elif inside not in holding:
                 raise _empty(self.path, info.filename.rstrip("/"))
+
+    def _check_bounds(self, infos: list[zipfile.ZipInfo]) -> None:
+        """Refuses an archive that would unpack without end: members may share the same bytes of it."""
+        total, size = sum(info.file_size for info in infos), self.path.stat().st_size
+        if total > max(ALWAYS_ALLOWED, RATIO_LIMIT * size):
+            raise RequestError(
+                f"{self.path} has {size:,} bytes and would unpack to {total:,}; "
+                f"{RATIO_LIMIT} times its size is the limit"
+            )
+        strange = next((info for info in infos if info.compress_type not in _METHODS), None)
+        if strange is not None:
+            raise RequestError(
+                f"{self.path}: {strange.filename} is packed by another method than deflate; pack it anew"
+            )
 
     def _repeated_top(self, images: list[PurePosixPath]) -> int:
         """1 where all images lie in one folder more, named as the source is; 0 otherwise.
@@ -142,6 +160,17 @@ class Source:
         if not _is_image(path):
             raise RequestError(f"{self.path}: {name} is no image; a class folder may hold images alone")
         return "/".join(folders)
+
+
+def _bounded(file: IO[bytes]) -> bytes:
+    """All that is left of a file; ValueError past the limit, whatever its folder or archive says of it."""
+    pieces, total = [], 0
+    while piece := file.read(2**20):
+        pieces.append(piece)
+        total += len(piece)
+        if total > FILE_LIMIT:
+            raise ValueError(f"more than {FILE_LIMIT:,} bytes")
+    return b"".join(pieces)
 
 
 def _parts(name: str) -> PurePosixPath:

@@ -19,6 +19,7 @@ from engine.data.glyphs import CLASSES, DRAWINGS, VERSION, draw_classes
 from engine.data.parts import Classes
 from engine.data.sources import Member, Source
 from engine.errors import RequestError
+from engine.folders import at_home
 from engine.presets.schema import ImageTask
 
 _IMAGES_A_JOB = 128
@@ -212,6 +213,14 @@ def locate(task: ImageTask, data_dir: Path) -> dict[str, Path]:
     """
     dataset = DATASETS[task.dataset]
     homes = homes_of(task, data_dir)
+    try:
+        return _located(dataset, homes)
+    except (OSError, ValueError) as error:  # a name too long or with a null, a folder above closed to us
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RequestError(f"{dataset.name}: {homes[0]} cannot be read ({reason})") from None
+
+
+def _located(dataset: Dataset, homes: Sequence[Path]) -> dict[str, Path]:
     home = next((home for home in homes if home.is_dir()), None)
     looked = " or ".join(map(str, homes))
     if home is None:
@@ -239,7 +248,7 @@ def homes_of(task: ImageTask, data_dir: Path) -> list[Path]:
         raise RequestError(
             "task.folder is needed for dataset: folder (its name in the data folder, or a path)"
         )
-    given = Path(task.folder).expanduser()
+    given = at_home(task.folder)
     if given.is_absolute():
         return [given]
     # A bare name lies in the data folder; with a slash (./mine, mine/set) it may be a path from here too.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError
+from engine.folders import at_home
 from engine.nearest import suggestion
 from engine.presets.fields import KeyPath, problems
 from engine.presets.files import find_preset, is_path, load_preset, raise_first, text_problems
@@ -65,7 +66,7 @@ def load_comparison(name_or_path: str) -> Comparison:
 
 def _located(name: str, folder: Path) -> str:
     """A name as it is; a path as seen from the comparison's folder."""
-    return str(folder / Path(name).expanduser()) if is_path(name) else name
+    return str(folder / at_home(name)) if is_path(name) else name
 
 
 def _row(row: str | dict[str, Any], folder: Path) -> Row:
@@ -102,11 +103,12 @@ def _file_problems(content: Mapping[str, Any], folder: Path) -> Iterator[tuple[K
     if not isinstance(rows, list) or not rows:
         yield ("rows",), f"rows must be a list of algorithms, found {shown(rows)}"
         rows = []
-    for number, row in enumerate(rows):
-        yield from _row_problems(row, ("rows", number), folder)
+    in_rows = [each for n, row in enumerate(rows) for each in _row_problems(row, ("rows", n), folder)]
+    yield from in_rows
     yield from _set_problems(content.get("set"), ("set",))
     yield from _option_problems(content)
-    yield from _label_problems(rows, folder)
+    if not in_rows:
+        yield from _label_problems(rows, folder)
 
 
 def _name_problems(kind: Any, names: Any, path: KeyPath, folder: Path) -> Iterator[tuple[KeyPath, str]]:
@@ -120,10 +122,14 @@ def _one_name(kind: Any, name: Any, path: KeyPath, folder: Path) -> Iterator[tup
         return
     try:
         found = find_preset(kind, _located(name, folder))
+        there = found.is_file()
     except RequestError as error:
         yield path, str(error)
         return
-    if not found.is_file():
+    except OSError as error:
+        yield path, f"{found}: {error.strerror}"
+        return
+    if not there:
         yield path, f"there is no file {found}"
 
 
@@ -182,13 +188,7 @@ def _label_problems(rows: list[Any], folder: Path) -> Iterator[tuple[KeyPath, st
     """Two rows of one label could not be told apart in the table."""
     first: dict[str, int] = {}
     for number, row in enumerate(rows):
-        if isinstance(row, Mapping) and not isinstance(row.get("algorithm"), str):
-            continue
-        if not isinstance(row, (str, Mapping)) or (
-            isinstance(row, Mapping) and not isinstance(row.get("set", {}), Mapping)
-        ):
-            continue
-        label = _row(row, folder).label  # type: ignore[arg-type]
+        label = _row(row, folder).label
         if label in first:
             yield ("rows", number), f'row {number + 1} has the label "{label}" of row {first[label] + 1}'
         first.setdefault(label, number)

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 import engine
 from engine.errors import RequestError
+from engine.folders import at_home
 from engine.nearest import nearest, suggestion
 from engine.presets.fields import SETTABLE, KeyPath, dotted, problems, section_problems
 from engine.presets.messages import shown
@@ -44,7 +45,7 @@ def folders() -> list[Path]:
     given = os.environ.get("KSHOT_PRESETS")
     if not given:
         return [SHIPPED]
-    folder = Path(given).expanduser()
+    folder = at_home(given)
     if not folder.is_dir():
         raise RequestError(f"KSHOT_PRESETS={given}: there is no such folder")
     return [SHIPPED, folder]
@@ -69,7 +70,7 @@ def _natural(name: str) -> list[tuple[int, int | str]]:
 def find_preset(kind: Kind, name_or_path: str) -> Path:
     """The file of a preset's name, or the path itself; RequestError names the nearest one."""
     if is_path(name_or_path):
-        return Path(name_or_path).expanduser()
+        return at_home(name_or_path)
     paths = preset_paths(kind)
     if name_or_path in paths:
         return paths[name_or_path]

@@ -32,6 +32,7 @@ class Leaf:
     restored: bool = False
 
 
+_LABEL = 200
 Tree = dict[str, Any]
 """Nested mappings whose leaves are `Leaf`."""
 
@@ -91,8 +92,8 @@ def given_layer(name: str, content: Mapping[str, Any]) -> Layer:
 
 
 def override_label(text: str) -> str:
-    """What errors call one `--set`."""
-    return " ".join(f"--set {text}".splitlines())
+    """What errors call one `--set`: the beginning of it, where it is a book."""
+    return " ".join(f"--set {text if len(text) <= _LABEL else f'{text[:_LABEL]}...'}".splitlines())
 
 
 def override_layer(text: str) -> Layer:

@@ -26,14 +26,25 @@ _WANTED = {
     "model_attributes_type": "a mapping of keys to values",
     "dict_type": "a mapping of keys to values",
 }
+_SHOWN = 60
+"""Characters of a value that is shown."""
 
 
 def shown(value: Any) -> str:
     """A value as it would be written in YAML, cut short."""
-    if isinstance(value, tuple):
-        value = list(value)
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    text = json.dumps(_beginning(value), ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _beginning(value: Any) -> Any:
+    """As much of a value as can be shown: aliases make gigabytes of a few kilobytes."""
+    if isinstance(value, str):
+        return value[: _SHOWN + 1]
+    if isinstance(value, list | tuple):
+        return [_beginning(item) for item in value[:_SHOWN]]
+    if isinstance(value, Mapping):
+        return {str(key)[:_SHOWN]: _beginning(item) for key, item in list(value.items())[:_SHOWN]}
+    return value
 
 
 def _bounds(metadata: Iterable[Any]) -> str:
@@ -47,8 +58,12 @@ def _bounds(metadata: Iterable[Any]) -> str:
         elif isinstance(item, annotated_types.Gt):
             parts.append(f" above {item.gt:g}")
         elif isinstance(item, annotated_types.Le):
-            parts.append(f" and at most {item.le:g}")
+            parts.append(f" and at most {_bound(item.le)}")
     return "".join(parts)
+
+
+def _bound(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:g}"
 
 
 def allowed(annotation: Any) -> str:
@@ -86,7 +101,7 @@ def _simple(error: ErrorDetails) -> str | None:
     if kind == "greater_than":
         return f"must be above {context['gt']:g}"
     if kind == "less_than_equal":
-        return f"must be at most {context['le']:g}"
+        return f"must be at most {_bound(context['le'])}"
     if kind == "literal_error":
         choices = context["expected"].replace("'", "")
         return f"must be {choices}"

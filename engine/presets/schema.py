@@ -13,8 +13,12 @@ ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "fc100"
 RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese", "ridge", "svm"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
 Statistics = Literal["query", "support", "one", "running"]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
+MOST = 10**9
+"""The largest count that a spec may ask for: whatever takes more is beyond any machine."""
+Positive = Annotated[int, Field(ge=1, le=MOST)]
+Count = Annotated[int, Field(ge=0, le=MOST)]
+Seed = Annotated[int, Field(ge=0, le=10**18)]
+Ways = Annotated[int, Field(ge=2, le=MOST)]
 Rate = Annotated[float, Field(allow_inf_nan=False)]
 PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 KEPT_BEST = 5
@@ -39,14 +43,16 @@ class ImageTask(Section):
     folder: str | None = Field(
         None, description="for `dataset: folder`: its name in the data folder, or a path"
     )
-    image_size: Positive | None = Field(None, description="pixels a side; none: the data set's own")
+    image_size: Annotated[int, Field(ge=1, le=1024)] | None = Field(
+        None, description="pixels a side; none: the data set's own"
+    )
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 colour; none: the data set's own")
     rotations: Literal["none", "drawn", "classes"] = Field(
         "none",
         description="`drawn`: each class of an episode is turned by a random multiple of 90° (Finn 2017); "
         "`classes`: each turned class is a class of its own (Vinyals 2016)",
     )
-    ways: Annotated[int, Field(ge=2)] = Field(5, description="N: classes of an episode")
+    ways: Ways = Field(5, description="N: classes of an episode")
     shots: Positive = Field(1, description="K: support images a class")
     queries: Positive = Field(15, description="query images a class")
 
@@ -296,7 +302,7 @@ class Training(Section):
     examples_per_batch: Positive | None = Field(
         None, description="outer rule joint: examples of a batch; none: as many as a meta-batch has"
     )
-    ways: Annotated[int, Field(ge=2)] | None = Field(None, description="none: task.ways")
+    ways: Ways | None = Field(None, description="none: task.ways")
     shots: Positive | None = Field(None, description="none: task.shots")
     queries: Positive | None = Field(None, description="none: task.queries")
     tasks: Positive | None = Field(None, description="size of a finite set of training tasks; none: endless")
@@ -333,7 +339,7 @@ class Evaluation(Section):
     """Testing: which episodes, how many steps, whose batch statistics, and what differs from training."""
 
     episodes: Positive = 600
-    seed: Count = 0
+    seed: Seed = 0
     steps: Count | None = Field(None, description="inner steps in testing; none: adaptation.steps")
     statistics: Statistics = Field(
         "query",
@@ -395,5 +401,5 @@ class Spec(Section):
     outer: Outer = Outer()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    seed: Count = 0
+    seed: Seed = 0
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
