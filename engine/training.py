@@ -225,12 +225,17 @@ class Trainer:
         support = torch.cat([walk.support_loss, last], 1) if rule.shows_steps else last[:, :0]
         return support, torch.stack(losses, 1), torch.stack(metrics, 1)
 
+    def agree(self) -> None:
+        """Makes sure that all ranks hold the same numbers. Raises RequestError where they do not."""
+        learner = self.learner
+        self.ranks.agree([*learner.meta_parameters.values(), *learner.kept.values()], self.iteration)
+
     def validate(self) -> dict[str, Any]:
         """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the
         best."""
         adaptation, episodes = validation_adaptation(self.spec), self.spec.training.validation.episodes
         steps = recorded_steps(adaptation.steps)
-        self.ranks.agree(self.learner.meta_parameters.values(), self.iteration)
+        self.agree()
         first, end = self.ranks.own(episodes) if episodes >= self.ranks.count else (0, episodes)
         statistics = self.spec.evaluation.statistics
         values = scores(

@@ -10,9 +10,10 @@ import torch
 from plain_loop import CPU, image_tasks
 
 from engine.checkpoint import pack
+from engine.errors import RequestError
 from engine.learner import Learner
 from engine.presets import ImageTask, Spec, resolve
-from engine.ranks.alone import Ranks
+from engine.ranks.alone import OVER, Ranks
 from engine.ranks.group import Group, joined
 from engine.tasks import build_tasks
 from engine.training import Trainer
@@ -83,6 +84,26 @@ def all_trained(group: Group) -> dict[str, Trained]:
     return {name: trained(case, group) for name, case in CASES.items()}
 
 
+def merged(group: Group) -> tuple[list[float], float]:
+    """The mean of [rank] and of ten times it over 2 and 3 tasks, with a word from each rank."""
+    group.asks = lambda: {"checkpoint"} if group.rank else {OVER}
+    slopes, loss = group.merged({"slope": torch.tensor([float(group.rank)])}, 10.0 * group.rank, 5)
+    return slopes["slope"].tolist(), loss
+
+
+def disagreement(group: Group) -> str:
+    """What is said where ranks hold other numbers."""
+    group.agree([torch.ones(3)], 7)
+    try:
+        group.agree([torch.ones(3), torch.full((2,), group.rank)], 8)
+    except RequestError as error:
+        return str(error)
+    return ""
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    all_trained(joined(1, 2, Path(sys.argv[1]), patience=PATIENCE))
+    everyone = joined(1, 2, Path(sys.argv[1]), patience=PATIENCE)
+    merged(everyone)
+    disagreement(everyone)
+    all_trained(everyone)

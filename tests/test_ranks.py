@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as distributed
-from sharded import CASES, PATIENCE, Trained, all_trained, trained, trainer_of
-from test_worker import wait
+from real_runs import wait
+from sharded import CASES, PATIENCE, Trained, all_trained, disagreement, merged, trained, trainer_of
+from test_worker import last_parameters
 
 from engine.checkpoint import unpack
 from engine.errors import RequestError
 from engine.learner import Learner
 from engine.presets import resolve
+from engine.ranks.alone import OVER
 from engine.ranks.group import Group, joined
 from engine.ranks.refusals import check_processes, devices_of, processes_of
 from engine.runs import Run, ask, create_run, read_status, resume_run, start_worker
@@ -39,7 +41,16 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Train
     store = tmp_path_factory.mktemp("ranks") / "store"
     other = subprocess.Popen([sys.executable, str(Path(__file__).with_name("sharded.py")), str(store)])
     try:
-        results = all_trained(joined(0, 2, store, patience=PATIENCE))
+        group = joined(0, 2, store, patience=PATIENCE)
+        slopes, loss = merged(group)
+        assert (slopes, loss, group.words()) == (
+            [pytest.approx(0.6)],
+            pytest.approx(6.0),
+            {"checkpoint", OVER},
+        )
+        assert disagreement(group).startswith("after iteration 8 process 1 has other numbers than process 0")
+        group.asks = frozenset
+        results = all_trained(group)
         assert other.wait(60) == 0
         yield results
     finally:
@@ -206,6 +217,20 @@ def test_all_processes_pause_resume_and_end_together(tmp_path: Path) -> None:
     assert processes_of(read_status(run)) == 2
     resume_run(run)
     wait(run, "finished")
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two GPUs here")
+def test_two_gpus_have_the_numbers_of_one(tmp_path: Path) -> None:
+    changes = ["training.iterations=20", "training.validation.episodes=20", "model.filters=8"]
+    spec = resolve("glyphs-5way-1shot", "maml", overrides=changes, device="cuda").spec
+    found = []
+    for processes in (1, 2):
+        run, lock = create_run(tmp_path, spec)
+        start_worker(run, lock, tmp_path / "no-data", processes)
+        wait(run, "finished")
+        found.append(last_parameters(run)["meta_parameters"])
+    for name, tensor in found[0].items():
+        torch.testing.assert_close(found[1][name], tensor, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.long

@@ -38,7 +38,7 @@ def follow(group: Group, device_of: Callable[[str], str], held: Held, asks: Call
             torch.cuda.set_device(device)
         torch.set_num_threads(said["threads"])
         trainer = _trainer(group, spec, said["path"], checkpoint, device)
-        group.agree(trainer.learner.meta_parameters.values(), trainer.iteration)
+        trainer.agree()
         group.asks = asks
         try:
             _loop(trainer, group, said)

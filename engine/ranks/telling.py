@@ -42,7 +42,7 @@ def tell(trainer: Trainer, checkpoint: Path | None, **more: bool) -> None:
     head = json.dumps(facts | more).encode()
     data = b"" if checkpoint is None else read_verified(checkpoint)
     ranks.told(len(head).to_bytes(LENGTH, "big") + head + data)
-    ranks.agree(learner.meta_parameters.values(), trainer.iteration)
+    trainer.agree()
 
 
 def heard(ranks: Ranks) -> tuple[dict[str, Any], bytes]:
