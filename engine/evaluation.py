@@ -29,6 +29,12 @@ def recorded_steps(steps: int) -> list[int]:
     return sorted({*range(min(steps, 10) + 1), *(s for s in beyond if s < steps), steps})
 
 
+def asked_steps(rule: Rule, steps: int) -> list[int]:
+    """The steps at which queries are asked of a rule that takes so many; one that has no steps is asked once,
+    after what counts as its first."""
+    return recorded_steps(steps) if rule.shows_steps else [1]
+
+
 def scores(
     learner: Learner,
     adaptation: Adaptation,
@@ -174,14 +180,12 @@ def evaluate(
 ) -> Scored:
     """Tests a learner on a part's episodes after 0..k steps, choosing on validation first where `tune` asks
     for it."""
-    if not learner.rule(adaptation, part, statistics).shows_steps:
-        values = scores(learner, adaptation, part, episodes, statistics, [1])
-        return Scored([1], values, 1, None, None)
-    steps = recorded_steps(adaptation.steps)
-    if tune is None:
+    rule = learner.rule(adaptation, part, statistics)
+    steps = asked_steps(rule, adaptation.steps)
+    if tune is None or not rule.shows_steps:
         tick = _ticker(progress, 0, episodes, episodes)
         values = scores(learner, adaptation, part, episodes, statistics, steps, tick)
-        return Scored(steps, values, steps[-1], _before(adaptation), None)
+        return Scored(steps, values, steps[-1], _before(adaptation) if rule.shows_steps else None, None)
     choice = choose(learner, adaptation, tune, statistics, steps, progress)
     distinct = list(dict.fromkeys(choice.by_step))
     columns: dict[int, Tensor] = {}

@@ -19,7 +19,7 @@ from engine.adaptation.rates import shown_rates
 from engine.curves import curves
 from engine.divergence import Diverged, is_reckless, not_finite
 from engine.errors import RequestError
-from engine.evaluation import recorded_steps, scores
+from engine.evaluation import asked_steps, scores
 from engine.learner import Learner
 from engine.models import Parameters
 from engine.outer.interpolate import interpolation
@@ -234,13 +234,11 @@ class Trainer:
         """The metric after 0..k steps on validation episodes, as a `validation` event's fields; keeps the
         best."""
         adaptation, episodes = validation_adaptation(self.spec), self.spec.training.validation.episodes
-        steps = recorded_steps(adaptation.steps)
+        statistics = self.spec.evaluation.statistics
+        steps = asked_steps(self.learner.rule(adaptation, "validation", statistics), adaptation.steps)
         self.agree()
         first, end = self.ranks.own(episodes) if episodes >= self.ranks.count else (0, episodes)
-        statistics = self.spec.evaluation.statistics
-        values = scores(
-            self.learner, adaptation, "validation", end - first, statistics, steps, first=first
-        )
+        values = scores(self.learner, adaptation, "validation", end - first, statistics, steps, first=first)
         if end - first < episodes:
             values = self.ranks.rows({"values": values}, episodes)["values"]
         intervals = [mean_over_episodes(column) for column in values.T.numpy()]
@@ -253,8 +251,7 @@ class Trainer:
             ranked = sorted([*self.bests, now], key=attrgetter("value"), reverse=classes)
             self.bests = ranked[:KEPT_BEST]
         is_best = self.best is not None and self.best.step == self.iteration
-        asked = steps if len(means) == len(steps) else [1]
-        return {"step": self.iteration, "steps": asked, "metric": means, "ci95": widths, "best": is_best}
+        return {"step": self.iteration, "steps": steps, "metric": means, "ci95": widths, "best": is_best}
 
     def fit(self) -> dict[str, Any] | None:
         """Validation episode 0 as curves after 0..k steps, as a `fit` event's fields; None at iterations

@@ -106,7 +106,7 @@ class Pass:
         """Mean and unbiased variance `[T, C]` that each normalisation found."""
         found = {}
         for number, block in enumerate(self.blocks, start=1):
-            count = block.normed.count
+            count = block.normed.cells
             unbiased = block.normed.variance * (count / max(count - 1, 1))
             found[f"norm{number}"] = (block.normed.mean, unbiased)
         return found

@@ -151,7 +151,7 @@ class Normed(NamedTuple):
         return _channel_step(self.scale)
 
     @property
-    def count(self) -> int:
+    def cells(self) -> int:
         """Over how many cells each channel was normalised."""
         return math.prod(self.source.shape[1:4])
 
