@@ -211,12 +211,26 @@ def test_the_layer_of_each_value_is_shown(kshot):
     assert merged["spec"]["adaptation"]["steps"] == 3 and merged["layers"]["adaptation.steps"] == "--set"
 
 
-def test_empty_defaults_are_counted_not_shown(kshot):
-    command = ("algorithms", "show", "maml", "--task", "sine-10shot")
+def test_what_has_no_effect_is_counted_not_shown(kshot):
+    command = ("algorithms", "show", "protonet", "--task", "glyphs-5way-1shot")
     short, whole = kshot(*command)[1].splitlines(), kshot(*command, "--all")[1].splitlines()
-    empty = [line for line in whole if line.split()[1:] == ["null", "schema", "default"]]
-    assert empty and len(short) == len(whole) - len(empty) + 1
-    assert short[-1] == f"{len(empty)} keys at their default are not shown; --all shows them"
+    paths = [{line.split()[0] for line in lines if "." in line.split("  ")[0]} for lines in (short, whole)]
+    assert {"adaptation.distance", "training.ways", "model.filters"} <= paths[0] < paths[1]
+    assert not {"adaptation.steps", "adaptation.ridge.strength", "model.hidden", "training.tasks"} & paths[0]
+    left = len(whole) - len(short) + 1
+    assert short[-1] == f"{left} keys have no effect here and are not shown; --all shows them"
+
+
+def test_algorithms_are_told_with_their_choices_and_papers(kshot):
+    text = " ".join(kshot("algorithms")[1].split())
+    wanted = "inner: gradient, head alone; outer: meta-gradient, second order; tasks: endless Raghu, Raghu"
+    assert wanted in text
+    listed = {item["name"]: item for item in json.loads(kshot("algorithms", "--json")[1])}
+    assert len(listed) >= 30 and all(item["family"] for item in listed.values())
+    assert {name for name, item in listed.items() if not item["paper"]} == {"scratch", "random-init"}
+    assert listed["multitask-union"]["choices"]["tasks"] == "1,000 in all"
+    shown = kshot("algorithms", "show", "protonet", "--task", "omniglot-5way-1shot")[1]
+    assert "  inner: prototypes\n" in shown and "trained with 60 ways" in shown and "Snell" in shown
 
 
 def test_folders_that_task_presets_name_are_checked(kshot, tmp_path, monkeypatch):

@@ -80,7 +80,7 @@ def test_whatever_lies_in_the_runs_folder_is_listed_or_passed_over(tmp_path: Pat
 
 
 def test_listing_reads_of_each_run_its_status_and_its_lock_and_imports_little(tmp_path: Path) -> None:
-    """So hundreds of runs are listed within the 0.3 s that `kshot runs list` may take, process start included."""
+    """So hundreds of runs are listed within the 0.3 s that `kshot runs list` may take with its start."""
     run = make_run(tmp_path)
     content = run.status_path.read_bytes()
     for number in range(40):

@@ -7,9 +7,11 @@ from typing import Any
 from engine.presets import spec_to_dict
 from engine.runs.comparison import Plan, Training
 from engine.runs.estimate import Estimate, estimate, measured_runs
+from engine.runs.store import yaml_text
 from tui.following import label_of
 from tui.numbers import duration, size
 from tui.output import columns, emit, emit_json
+from tui.spec_text import told
 
 BEGUN = ("train", "retrain", "resume")
 WORDS = {
@@ -52,10 +54,6 @@ def _show(
             }
         )
         return 0
-    from engine.runs.store import yaml_text
-
-    for label, spec in specs.items():
-        emit(f"# {label}\n{yaml_text(spec_to_dict(spec))}")
     rows = [
         [
             label_of(training, trainings),
@@ -74,6 +72,9 @@ def _show(
     for note in notes:
         emit(f"  {note}")
     emit(f"About {duration(sum(left))} of training in all, one after the other; testing comes on top.")
+    for label, spec in specs.items():
+        shown, _ = told(spec)
+        emit(f"\n# {label}\n{yaml_text(shown).rstrip()}")
     return 0
 
 

@@ -71,7 +71,8 @@ Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda|m
 DryRun = Annotated[
     bool,
     typer.Option(
-        "--dry-run", help="Print the merged spec, what would be reused, time and memory; start nothing."
+        "--dry-run",
+        help="Print what would be trained or reused, time, memory and the spec; start nothing.",
     ),
 ]
 TimeLimit = Annotated[

@@ -89,9 +89,9 @@ def columns(
 
 
 def left_out(number: int) -> str:
-    """The line under a spec whose empty defaults are not shown."""
-    keys, are = ("key", "is") if number == 1 else ("keys", "are")
-    return f"{number} {keys} at {'its' if number == 1 else 'their'} default {are} not shown; --all shows them"
+    """The line under a spec of which only what has an effect is shown."""
+    keys = "key has no effect here and is" if number == 1 else "keys have no effect here and are"
+    return f"{number} {keys} not shown; --all shows {'it' if number == 1 else 'them'}"
 
 
 def wrap(text: str, width: int, indent: str = "") -> str:

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tui import options as given
-from tui.output import columns, emit, emit_json, left_out, terminal_width
+from tui.choices import choices_of
+from tui.output import columns, emit, emit_json, left_out, terminal_width, wrap
 
 Kind = Literal["tasks", "algorithms", "comparisons"]
 SINGULAR = {"tasks": "task", "algorithms": "algorithm", "comparisons": "comparison"}
@@ -81,6 +82,8 @@ def _list(kind: Kind, json: bool, data_dir: Any) -> int:
     if json:
         emit_json(described)
         return 0
+    if kind == "algorithms":
+        return _list_algorithms(described)
     width = terminal_width()
     blocks: dict[str, list[list[str]]] = {}
     for item in described:
@@ -97,6 +100,28 @@ def _list(kind: Kind, json: bool, data_dir: Any) -> int:
     return 0
 
 
+def _list_algorithms(described: list[dict[str, Any]]) -> int:
+    """By family: what it is, its three choices, its paper."""
+    families = dict.fromkeys(item["family"] or "" for item in described)
+    width, blocks = terminal_width(), []
+    for family in families:
+        lines = [f"{family}:" if family else "others:"]
+        for item in described:
+            if (item["family"] or "") == family:
+                lines += [wrap(line, width, "    ") for line in _told_algorithm(item)]
+        blocks.append("\n".join(lines))
+    emit("\n\n".join(blocks))
+    return 0
+
+
+def _told_algorithm(item: dict[str, Any]) -> list[str]:
+    if item.get("problem"):
+        return [f"  {item['name']}: problem: {item['problem']}"]
+    choices = "; ".join(f"{name}: {text}" for name, text in item["choices"].items())
+    paper = item["paper"] or "no paper: a control"
+    return [f"  {item['name']}: {item['summary']}", f"    {choices}", f"    {paper}"]
+
+
 def _described(preset: Any, data_dir: Any) -> dict[str, Any]:
     item = {
         "name": preset.name,
@@ -107,7 +132,9 @@ def _described(preset: Any, data_dir: Any) -> dict[str, Any]:
     }
     if preset.problem:
         return item | {"problem": preset.problem}
-    if preset.kind == "tasks":
+    if preset.kind == "algorithms":
+        item["choices"] = choices_of(preset.content)
+    elif preset.kind == "tasks":
         item["data"] = _data(preset, data_dir)
     elif preset.kind == "comparisons":
         item |= {key: preset.content.get(key) for key in ("tasks", "rows", "baseline", "seeds")}
@@ -144,19 +171,26 @@ def _show(kind: Kind, name: str, json: bool) -> int:
 def _show_merged(
     task: str, algorithm: str, budget: str, overrides: tuple[str, ...], all_: bool, json: bool
 ) -> int:
-    from engine.presets import resolve, spec_to_dict
+    from engine.presets import load_preset, resolve, spec_to_dict
+    from tui.spec_text import told
 
     resolved = resolve(task, algorithm, budget=budget, overrides=overrides)
     spec = spec_to_dict(resolved.spec)
     if json:
         emit_json({"spec": spec, "layers": dict(resolved.layers)})
         return 0
-    leaves = [leaf for leaf in _leaves(spec, "") if leaf[0] in resolved.layers]
+    shown, number = (spec, 0) if all_ else told(resolved.spec)
+    leaves = [leaf for leaf in _leaves(shown, "") if leaf[0] in resolved.layers]
     rows = [[path, value, resolved.layers[path]] for path, value in leaves]
-    kept = [row for row in rows if all_ or row[1:] != ["null", "schema default"]]
-    emit(columns(["path", "value", "from"], kept))
-    if len(kept) < len(rows):
-        emit(left_out(len(rows) - len(kept)))
+    preset = load_preset("algorithms", algorithm)
+    width = terminal_width()
+    emit(wrap(f"{preset.name}: {preset.summary}", width, "  "))
+    for name, text in choices_of(spec).items():
+        emit(wrap(f"  {name}: {text}", width, "    "))
+    emit(wrap(f"  {preset.paper or 'no paper: a control'}", width, "    ") + "\n")
+    emit(columns(["path", "value", "from"], rows))
+    if number:
+        emit(left_out(number))
     return 0
 
 

@@ -259,30 +259,16 @@ def exported_csv(runs: Iterable[Run]) -> str:
 
 
 def _spec_text(run: Run, whole: bool) -> str:
-    """The spec as its file has it, or without the keys that are left at an empty default."""
+    """The spec as its file has it, or of it what has an effect."""
     content = None if whole else spec_of(run)
     if isinstance(content, dict):
         from engine.runs.store import yaml_text
+        from tui.spec_text import told_content
 
-        shown, number = _without_empty(content)
-        return yaml_text(shown) + (f"# {left_out(number)}" if number else "")
+        if (found := told_content(content, str(run.spec_path))) is not None:
+            shown, number = found
+            return yaml_text(shown) + (f"# {left_out(number)}" if number else "")
     try:
         return read_small(run.spec_path).decode("utf-8", "replace")
     except OSError:
         return "(spec.yaml cannot be read)"
-
-
-def _without_empty(content: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """The mapping without its null values, at every depth, and how many were left out."""
-    kept: dict[str, Any] = {}
-    number = 0
-    for key, value in content.items():
-        if isinstance(value, dict) and value:
-            inner, fewer = _without_empty(value)
-            number += fewer
-            kept |= {key: inner} if inner else {}
-        elif value is None:
-            number += 1
-        else:
-            kept[key] = value
-    return kept, number

@@ -72,7 +72,9 @@ def show(
 
 @app.command("watch")
 def watch(run: given.RunName, runs_dir: given.RunsDir = None) -> int:
-    """Follow a run's events until it ends; Ctrl+C leaves it training."""
+    """Follow a run's events until it ends.
+
+    Ctrl+C leaves it training."""
     from engine.runs import find_run
     from tui.run_texts import watch_run
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError
+from tui.choices import adaptation_text, order_text, outer_text, part_of
 from tui.names import preset_names
 from tui.output import plain
 
@@ -130,23 +131,18 @@ def _grouped(entries: list[Any]) -> tuple[Any, ...]:
 def _algorithm(preset: Any) -> AlgorithmEntry:
     if preset.problem:
         return AlgorithmEntry(preset.name, "cannot be used", problem=plain(preset.problem))
-    adaptation = _section(preset.content, "adaptation")
-    tested = _section(_section(preset.content, "evaluation"), "adaptation")
-    outer = _section(preset.content, "outer")
+    adaptation = part_of(preset.content, "adaptation")
+    tested = part_of(part_of(preset.content, "evaluation"), "adaptation")
+    outer = part_of(preset.content, "outer")
     return AlgorithmEntry(
         name=preset.name,
         family=plain(preset.family) or "others",
         summary=plain(preset.summary),
         paper=plain(preset.paper),
         word=_word(adaptation, outer),
-        adaptation=_adaptation_text(adaptation, tested),
-        outer=_outer_text(adaptation, outer),
+        adaptation=adaptation_text(adaptation, tested),
+        outer=outer_text(adaptation, outer),
     )
-
-
-def _section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = content.get(name)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _word(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
@@ -161,47 +157,13 @@ def _word(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
         return "interpolated"
     if parameters in ("head", "body"):
         return f"{parameters} alone"
-    return _order_text(adaptation.get("order", 2))
-
-
-def _order_text(order: Any) -> str:
-    return (
-        {1: "first order", 2: "second order"}.get(order, "annealed") if isinstance(order, int) else "annealed"
-    )
-
-
-def _adaptation_text(adaptation: Mapping[str, Any], tested: Mapping[str, Any]) -> str:
-    text = _rule_text(adaptation)
-    if not tested:
-        return text
-    return f"{text}; in testing {_rule_text({**adaptation, **tested})}"
-
-
-def _rule_text(adaptation: Mapping[str, Any]) -> str:
-    rule = adaptation.get("rule", "gradient")
-    if rule != "gradient":
-        return plain(str(rule))
-    parts = ["gradient"]
-    if "steps" in adaptation:
-        parts.append(f"{adaptation['steps']} steps")
-    parameters = adaptation.get("parameters", "all")
-    parts.append("all parameters" if parameters == "all" else f"{plain(str(parameters))} alone")
-    return ", ".join(parts)
-
-
-def _outer_text(adaptation: Mapping[str, Any], outer: Mapping[str, Any]) -> str:
-    rule = plain(str(outer.get("rule", "meta-gradient")))
-    if rule == "meta-gradient" and adaptation.get("rule", "gradient") == "gradient":
-        return f"{rule}, {_order_text(adaptation.get('order', 2))}"
-    return {"joint": "joint: all classes or tasks together", "none": "none: nothing is trained"}.get(
-        rule, rule
-    )
+    return order_text(adaptation.get("order", 2))
 
 
 def _task(preset: Any, data_dir: Path) -> TaskEntry:
     if preset.problem:
         return TaskEntry(preset.name, "cannot be used", problem=plain(preset.problem))
-    section = _section(preset.content, "task")
+    section = part_of(preset.content, "task")
     present, detail, how = _presence(section, data_dir)
     return TaskEntry(
         name=preset.name,
