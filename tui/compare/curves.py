@@ -1,12 +1,14 @@
 """The curves under the table: the metric against inner steps, or validation against time or tasks seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.runs.columns import History
+from engine.runs.published import ends
 from engine.statistics import mean_over_seeds
 from tui.charts.series import Series
 from tui.compare.view import Row, View
@@ -38,7 +40,12 @@ def _steps(row: Row, mark: Mark, scale: float, log: bool) -> Series:
     steps = np.array([entry["step"] for entry in entries], dtype=np.float64)
     mean = _floats([entry["mean"] for entry in entries]) * scale
     half_width = _floats([entry["ci95"] for entry in entries]) * scale
-    return _series(row, mark, np.log10(1 + steps) if log else steps, mean, half_width, len(entries) == 1)
+    drawn = _series(row, mark, np.log10(1 + steps) if log else steps, mean, half_width, len(entries) == 1)
+    if drawn.low is None:
+        return drawn
+    found = [ends(entry) or (None, None) for entry in entries]
+    low, high = (_floats([each[side] for each in found]) * scale for side in (0, 1))
+    return replace(drawn, low=low, high=high)
 
 
 def validation_series(view: View, histories: Mapping[str, History], axis: Axis) -> list[Series]:
