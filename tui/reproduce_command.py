@@ -45,7 +45,8 @@ def reproduce(
 ) -> int:
     """Run a published table at its own protocol.
 
-    Ours stands beside it, with a verdict on every cell. What is finished is reused, what was stopped goes on: asked again, it resumes. --only trains in parts."""
+    Ours stands beside it, with a verdict on every cell. What is finished is reused, what was stopped
+    goes on: asked again, it resumes. --only trains in parts."""
     from engine.errors import RequestError
     from engine.runs.comparison import plan
     from engine.runs.reproductions import BUDGET, as_comparison, reproduction_named, reproductions
