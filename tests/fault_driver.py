@@ -110,11 +110,12 @@ class Storm:
         self.operations = int((self.folder / "operations").read_text())
         while self.done["kills"] < self.kills and not self.problems:
             self.disturb(whole)
+            print(f"{self.done['kills']} kills, {self.done['runs']} runs", file=sys.stderr, flush=True)
 
     def disturb(self, whole: Run) -> None:
-        """One training with up to eight faults, from its beginning to its end."""
+        """One training with up to ten faults, from its beginning to its end."""
         run: Run | None = None
-        left = self.random.randint(1, 8)
+        left = self.random.randint(3, 10)
         self.exact = self.told = True
         self.broken = []
         while True:
@@ -140,6 +141,7 @@ class Storm:
         """A new run and its worker."""
         self.faults = faults
         run, lock = create_run(self.folder / name, self.spec)
+        self.witnessed(run).touch()
         start_worker(run, lock)
         return run
 
@@ -147,8 +149,8 @@ class Storm:
         """A fault: at an operation in the process, or from without at any moment."""
         clock = self.random.choice(CLOCKS)
         if self.random.random() < 0.4:
-            return {"how": self.random.choice(("kill", "kill", "term")), "clock": clock}
-        how = self.random.choice((*KILLS, *KILLS, *KILLS, *ERRORS))
+            return {"how": self.random.choice(("kill", "kill", "kill", "term")), "clock": clock}
+        how = self.random.choice((*KILLS, *KILLS, *KILLS, *KILLS, *ERRORS))
         at = self.random.randint(1, self.operations)
         return {"how": how, "at": at, "clock": clock, "seed": self.random.random()}
 

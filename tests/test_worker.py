@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fake_runs import wait_until
 from real_runs import SINE, begin, wait, worker_of
 
+from engine.presets import load_spec
 from engine.runs import (
     Run,
     ask,
+    is_held,
     latest,
     list_checkpoints,
     newest_good_checkpoint,
@@ -23,7 +26,10 @@ from engine.runs import (
 
 GLYPHS = [
     *SINE[1:],
-    "training.iterations=300",
+    "training.iterations=60",
+    "training.checkpoint_every=10",
+    "training.validation.every=20",
+    "training.validation.episodes=5",
     "model.filters=4",
     "training.tasks_per_batch=2",
     "training.queries=1",
@@ -56,12 +62,12 @@ def test_kill_and_resume_end_with_the_same_bytes(
     whole = begin(tmp_path / "whole", task, algorithm, overrides)
     wait(whole, "finished")
     broken = begin(tmp_path / "broken", task, algorithm, overrides)
-    total = read_status(whole).steps
-    wait(broken, "running", step=random.randrange(110, total // 2))
+    total, every = read_status(whole).steps, load_spec(whole.spec_path).training.checkpoint_every
+    wait(broken, "running", step=random.randrange(every + every // 10, total // 2))
     os.kill(worker_of(broken), signal.SIGKILL)
     wait(broken, "crashed")
     saved = newest_good_checkpoint(broken)
-    assert saved is not None and saved.step % 100 == 0
+    assert saved is not None and saved.step % every == 0
     resume_run(broken, Path(os.environ.get("KSHOT_DATA", tmp_path)))
     wait(broken, "finished")
     assert same(last_parameters(whole), last_parameters(broken))
@@ -125,14 +131,15 @@ def test_a_long_validation_is_left_within_seconds_and_made_up_for(tmp_path: Path
 def test_losses_that_are_not_finite_stop_the_run_and_the_step_is_done_again(
     tmp_path: Path, kshot: Callable[..., tuple[int, str, str]]
 ) -> None:
-    """Steps of 1e38 make parameters so large that the second iteration's loss is infinite."""
-    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, "outer.learning_rate=1e38"])
+    """Steps of 1e30 make parameters so large that the second iteration's loss is infinite."""
+    run = begin(tmp_path, "sine-10shot", "maml", [*SINE, "outer.learning_rate=1e30"])
     wait(run, "failed")
     error = read_status(run).error or ""
     assert "the loss of iteration 2 is not finite: task 0 of its batch (number 25)" in error
     assert f"checkpoint is of iteration 1; kshot runs replay-step {run.id}" in error
     assert "Traceback" not in run.log_path.read_text()
     assert [each.step for each in list_checkpoints(run)] == [1]
+    wait_until(lambda: not is_held(run))
     before = sorted((path, path.stat().st_mtime_ns) for path in run.path.rglob("*"))
     code, told, _ = kshot("runs", "replay-step", run.id, "--runs-dir", str(tmp_path))
     assert code == 0 and "iteration 2: the loss is not finite" in told
