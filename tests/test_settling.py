@@ -7,6 +7,7 @@ from test_reports import made, result, row
 from engine.runs.settling import to_settle
 from engine.statistics import mean_over_episodes, mean_over_seeds, seed_quantile
 from tui import tables
+from tui.numbers import interval
 from tui.undecided import cannot_tell
 
 
@@ -103,3 +104,12 @@ def test_every_interval_says_what_it_is_over():
     assert "± 95 % interval over test episodes (bootstrap-t)" in " ".join(tables.text(error, 200).split())
     after = error["rows"][0]["after"]
     assert after["low"] < after["mean"] < after["high"] and after["over"] == "episodes"
+
+
+def test_an_interval_of_uneven_sides_shows_its_ends():
+    even = {"mean": 0.629, "ci95": 0.1, "low": 0.53, "high": 0.73}
+    assert interval(even, "mse") == "0.629 ± 0.100"
+    uneven = {"mean": 0.629, "ci95": 0.144, "low": 0.511, "high": 0.799}
+    assert interval(uneven, "mse") == "0.629 [0.511, 0.799]"
+    lower = {"mean": -0.477, "ci95": 0.136, "low": -0.637, "high": -0.365}
+    assert interval(lower, "mse", signed=True) == "-0.477 [-0.637, -0.365]"

@@ -27,7 +27,7 @@ def _tellable(value: Any) -> float | None:
 
 
 def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) -> str:
-    """A mean with its half-width, or its two sides where these differ much: accuracy in percent, one decimal;
+    """A mean with its half-width, or `[low, high]` where its sides differ much: accuracy in percent, one decimal;
     an error, three significant digits."""
     if entry is None:
         return MISSING
@@ -41,7 +41,7 @@ def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) ->
         return text
     low, high = finite(entry.get("low")), finite(entry.get("high"))
     if low is not None and high is not None and _uneven(low, mean, high):
-        return f"{text} −{_rounded(mean - low, places)} +{_rounded(high - mean, places)}"
+        return f"{text} [{_rounded(low, places, sign)}, {_rounded(high, places, sign)}]"
     return f"{text} ± {_rounded(half_width, places)}"
 
 
