@@ -27,8 +27,8 @@ def _tellable(value: Any) -> float | None:
 
 
 def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) -> str:
-    """A mean with its half-width, or `[low, high]` where its sides differ much: accuracy in percent, one decimal;
-    an error, three significant digits."""
+    """A mean with its half-width, or `[low, high]` where its sides differ much: accuracy in percent, one
+    decimal; an error, three significant digits."""
     if entry is None:
         return MISSING
     mean, half_width = finite(entry.get("mean")), finite(entry.get("ci95"))
