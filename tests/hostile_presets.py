@@ -19,8 +19,7 @@ OPTIONS = (
         "--budget",
         "--device",
         "--seed",
-        "--seeds",
-        "--time-limit",
+            "--time-limit",
         "--baseline",
         "--format",
         "--equal-seconds",
@@ -85,8 +84,11 @@ def _names(folder: Path, number: int, chance: random.Random) -> Case:
         ("data", "check", wrong),
     ]
     command = chance.choice(commands)
-    # A word that begins with a dash is an option to any command line, an empty one is refused by name.
-    return Case(command, (wrong, wrong.strip("/"), Path(wrong).name, "TASK", '""', '" "'))
+    # Blank names are refused by what they stand for, or beside the command.
+    return Case(
+        command,
+        (wrong, wrong.strip("/"), Path(wrong).name, "TASK", " ".join(command[:2])),
+    )
 
 
 # --- overrides

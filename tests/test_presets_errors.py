@@ -208,6 +208,11 @@ def test_an_algorithm_that_does_not_fit_the_kind_of_task(folder: Path) -> None:
             ", line 4: adaptation.steps must be at least 0, found -1",
         ),
         ("tasks: [sine-10shot]\nrows: [maml]\nseeds: 0", ", line 3: seeds must be how many"),
+        (
+            "tasks: [sine-10shot]\nrows: [maml]\nbaseline: pret",
+            ', line 3: there is no algorithm preset "pret" (nearest: pretrain)',
+        ),
+        ("tasks: [sine-10shot]\nrows: [maml]\nseeds: 99999999", ", line 3: seeds may be at most 1,000"),
         ("tasks: [sine-10shot]\nrows: [maml]\nset: {a: 1}", ", line 3: a is not a key of a spec"),
         (
             "tasks: [sine-10shot]\nrows: [{algorithm: maml, test_on: [nope]}]",

@@ -14,6 +14,8 @@ from engine.presets.layers import expanded, leaves
 from engine.presets.messages import shown
 from engine.presets.source import Source
 
+MOST_SEEDS = 1000
+"""Of one comparison; each is a training."""
 _KEYS = ("summary", "paper", "tasks", "rows", "baseline", "seeds", "set")
 _ROW_KEYS = ("algorithm", "label", "set", "test_on")
 
@@ -109,6 +111,7 @@ def _file_problems(content: Mapping[str, Any], folder: Path) -> Iterator[tuple[K
     yield from _option_problems(content)
     if not in_rows:
         yield from _label_problems(rows, folder)
+        yield from _baseline_problems(content.get("baseline"), rows, folder)
 
 
 def _name_problems(kind: Any, names: Any, path: KeyPath, folder: Path) -> Iterator[tuple[KeyPath, str]]:
@@ -180,8 +183,19 @@ def _option_problems(content: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]
     whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= lowest for seed in listed)
     if seeds is not None and (not whole or not listed or len(set(listed)) < len(listed)):
         yield ("seeds",), f"seeds must be how many (at least 1) or a list of seeds, found {shown(seeds)}"
+    elif seeds is not None and (len(listed) > MOST_SEEDS or (lowest == 1 and seeds > MOST_SEEDS)):
+        yield ("seeds",), f"seeds may be at most {MOST_SEEDS:,}, found {shown(seeds)}"
     if baseline is not None and not isinstance(baseline, str):
         yield ("baseline",), f"baseline must be a row's label, an algorithm or none, found {shown(baseline)}"
+
+
+def _baseline_problems(baseline: Any, rows: list[Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:
+    """A baseline that is neither a row's label nor an algorithm."""
+    if not isinstance(baseline, str) or baseline in ("", "none"):
+        return
+    known = {name for row in rows for name in (_row(row, folder).label, _row(row, folder).algorithm)}
+    if _located(baseline, folder) not in known:
+        yield from _one_name("algorithms", baseline, ("baseline",), folder)
 
 
 def _label_problems(rows: list[Any], folder: Path) -> Iterator[tuple[KeyPath, str]]:

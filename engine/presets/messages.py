@@ -33,6 +33,7 @@ _SHOWN = 60
 def shown(value: Any) -> str:
     """A value as it would be written in YAML, cut short."""
     text = json.dumps(_beginning(value), ensure_ascii=False, default=str)
+    text = text.encode("utf-8", "backslashreplace").decode()  # bytes of a name that are no UTF-8
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
