@@ -487,7 +487,7 @@ def test_marked_runs_are_laid_over_each_other_on_bench(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "keys"),
-    [(50, "Open Pause Stop Resume Log Help"), (80, "Open Pause Stop Resume Log Fork Filter Remove Help")],
+    [(50, "Open Pause Stop Help Leave"), (80, "Open Pause Stop Resume Log Fork Filter Help Leave")],
 )
 def test_few_columns_keep_the_keys_that_matter_most_and_the_help(
     tmp_path: Path, columns: int, keys: str

@@ -26,7 +26,7 @@ def _told(content: Mapping[str, Any], spec: Spec, path: str) -> tuple[dict[str, 
     number = 0
     for key, value in content.items():
         here = f"{path}.{key}" if path else key
-        if isinstance(value, Mapping) and value and here != "origin":
+        if isinstance(value, Mapping) and value:
             inner, fewer = _told(value, spec, here)
             number += fewer
             kept |= {key: inner} if inner else {}
