@@ -250,7 +250,7 @@ def _wrap(holder: Any, key: Any, chance: random.Random, marks: dict[str, str]) -
 
 
 def _deepen(holder: Any, key: Any, chance: random.Random, marks: dict[str, str]) -> None:
-    for _ in range(chance.choice([5, 25, 40, 200])):
+    for _ in range(chance.choice([5, 25, 40, 60])):
         holder[key] = {str(key): holder[key]} if chance.random() < 0.5 else [holder[key]]
 
 

@@ -89,7 +89,7 @@ def names_its_place(case: Case, line: str) -> bool:
         return True
     quoted = [json.dumps(name, ensure_ascii=False) for name in case.names]
     within = [text[1:-1] for text in (*quoted, *map(repr, case.names))]
-    given = [*map(plain, case.names), *quoted, *within]
+    given = [*map(plain, case.names), *map(repr, case.names), *quoted, *within]
     said = [" ".join(text.split())[:50] for text in given]
     return any(key in line for key in DOTTED) or any(text in line for text in said if text)
 
