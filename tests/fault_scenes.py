@@ -30,6 +30,10 @@ SINE = [
 ]
 IMAGES = [
     *SINE,
+    "training.iterations=24",
+    "training.checkpoint_every=4",
+    "training.validation.every=8",
+    "training.keep=[]",
     "task.dataset=folder",
     "task.folder=mine",
     "task.image_size=8",
@@ -139,7 +143,7 @@ def of_data(folder: Path) -> list[str]:
     data_sets.write_own_images(folder / "data" / "mine")
     os.environ["KSHOT_DATA"] = str(folder / "data")
     whole = scenes.undisturbed()
-    run = scenes.begin("unplugged", {"how": "before", "at": 60})
+    run = scenes.begin("unplugged", {"how": "before", "at": 50})
     scenes.wait()
     shutil.move(folder / "data" / "mine", folder / "away")
     shutil.rmtree(os.environ["KSHOT_CACHE"] + "/images", ignore_errors=True)
