@@ -15,7 +15,7 @@ from patience import PATIENCE, shown, until
 from tested_runs import run_with_result
 from textual.screen import Screen
 
-from engine.runs import EventWriter, processes
+from engine.runs import EventWriter, list_runs, processes
 from engine.runs.testing import digest_in
 from tui import app as app_module
 from tui.app import Workbench
@@ -196,9 +196,7 @@ def test_every_screen_opens_on_a_spoilt_folder(
     assert not unforeseen
 
 
-def test_every_screen_opens_on_what_once_ended_the_app(
-    sound: Path, tmp_path: Path, no_workers: None
-) -> None:
+def test_every_screen_opens_on_what_once_ended_the_app(sound: Path, tmp_path: Path, no_workers: None) -> None:
     runs = tmp_path / "runs"
     shutil.copytree(sound, runs)
     spoil_in_known_ways(runs, next(sound.glob("*maml-glyphs*")))
@@ -223,3 +221,14 @@ def test_a_million_events(sound: Path, tmp_path: Path, no_workers: None) -> None
             events.write(json.dumps(event) + "\n")
     _, unforeseen = look_round(runs)
     assert not unforeseen
+
+
+@pytest.mark.parametrize("bomb", ["aliases", "brackets"])
+def test_a_spec_that_would_unfold_without_end_holds_up_no_listing(tmp_path: Path, bomb: str) -> None:
+    levels = [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * 9)}]" for n in range(12)]
+    unfolding = "\n".join(["a0: &a0 [x, x]", *levels, "origin: {task: *a12}"])
+    text = unfolding if bomb == "aliases" else "[" * 50_000
+    (tmp_path / "1121-maml-7f3a").mkdir()
+    (tmp_path / "1121-maml-7f3a" / "spec.yaml").write_text(text)
+    (summary,) = list_runs(tmp_path)
+    assert (summary.task, summary.algorithm) == ("", "")

@@ -66,7 +66,7 @@ Set = Annotated[
 ]
 Budget = Annotated[str, typer.Option("--budget", metavar="quick|paper", help="How long to train.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The first seed of the training.")]
-Seeds = Annotated[int | None, typer.Option("--seeds", min=1, metavar="N", help="Train N seeds.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", min=1, max=1000, metavar="N", help="Train N seeds.")]
 Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to train.")]
 DryRun = Annotated[
     bool,

@@ -13,13 +13,14 @@ import typer.core
 def read_texts_plainly() -> None:
     """Makes typer read texts, paths, flags and lists of texts by `PlainReader`, other types as before."""
     usual = getattr(typer.core, "build_runtime_param", None)
-    if usual is None:
+    if usual is None or getattr(usual, "reads_plainly", False):
         return
 
     def build(descriptor: Any) -> Any:
         kind = descriptor.annotation
         return PlainReader(kind) if kind in (str, Path, bool, list[str]) else usual(descriptor)
 
+    build.reads_plainly = True  # type: ignore[attr-defined]
     typer.core.build_runtime_param = build
 
 

@@ -179,9 +179,11 @@ def _show_merged(
     if json:
         emit_json({"spec": spec, "layers": dict(resolved.layers)})
         return 0
-    shown, number = (spec, 0) if all_ else told(resolved.spec)
-    leaves = [leaf for leaf in _leaves(shown, "") if leaf[0] in resolved.layers]
-    rows = [[path, value, resolved.layers[path]] for path, value in leaves]
+    every, shown = (
+        [leaf for leaf in _leaves(content, "") if leaf[0] in resolved.layers]
+        for content in (spec, spec if all_ else told(resolved.spec)[0])
+    )
+    rows = [[path, value, resolved.layers[path]] for path, value in shown]
     preset = load_preset("algorithms", algorithm)
     width = terminal_width()
     emit(wrap(f"{preset.name}: {preset.summary}", width, "  "))
@@ -189,7 +191,7 @@ def _show_merged(
         emit(wrap(f"  {name}: {text}", width, "    "))
     emit(wrap(f"  {preset.paper or 'no paper: a control'}", width, "    ") + "\n")
     emit(columns(["path", "value", "from"], rows))
-    if number:
+    if number := len(every) - len(shown):
         emit(left_out(number))
     return 0
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from math import nan
 from typing import Any
 
+from engine.errors import RequestError
 from engine.runs import Run, Status, Summary, asked, read_evaluations, read_events
 from engine.runs.files import read_small
 from tui.numbers import age, count, duration, interval, size, speed
@@ -160,11 +161,11 @@ def _by_layer(run: Run) -> list[tuple[str, str]]:
 
 def spec_of(run: Run) -> Any:
     """The spec's content, or None where it cannot be read."""
-    import yaml
+    from engine.presets.source import read_text
 
     try:
-        return yaml.safe_load(read_small(run.spec_path).decode("utf-8", "replace"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return read_text(read_small(run.spec_path).decode("utf-8", "replace"), "spec.yaml").content
+    except (OSError, ValueError, RequestError):
         return None
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import RequestError
 from engine.runs.files import plain, read_small
 from engine.runs.status import Status, read_status
 from engine.runs.store import Run, all_runs
@@ -87,11 +88,11 @@ def summarise(run: Run) -> Summary:
 
 def facts_of_spec(run: Run) -> dict[str, Any]:
     """What a status says of a run for lists, from spec.yaml, for one whose status file was lost."""
-    import yaml
+    from engine.presets.source import read_text
 
     try:
-        content = yaml.load(read_small(run.spec_path, 1 << 20), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        content = read_text(read_small(run.spec_path, 1 << 20).decode(), "spec.yaml").content
+    except (OSError, ValueError, RequestError):
         return {}
     if not isinstance(content, dict):
         return {}
