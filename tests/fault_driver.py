@@ -127,6 +127,8 @@ class Storm:
                 if left > 0 and self.random.random() < 0.3:
                     self.break_one(run, whole)
                 self.faults = self.drawn() if left > 0 else {"clock": self.random.choice(CLOCKS)}
+                if read_status(run).state == "finished":
+                    break  # it was, whatever its status said at the last look
                 resume_run(run)
                 self.done["resumed"] += 1
             self.hit(run)

@@ -121,9 +121,9 @@ def finite(value: Any) -> Any:
 
 
 def plain(value: Any, longest: int = 200) -> str:
-    """Text from a file as one line: no control characters, no more than `longest` characters; nothing of what
-    is neither text nor number."""
-    text = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    """Text from a file as one line: no control characters, no more than `longest` characters; nothing of
+    mappings and lists, which may unfold without end."""
+    text = "" if value is None or isinstance(value, Mapping | list | tuple | set) else str(value)
     text = texts.plain(text[: longest + 1])
     return text if len(text) <= longest else text[: longest - 1] + "…"
 
