@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tui.markdown import markdown_lines
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import columns, wrap
-from tui.tables import Footnotes, markdown_lines
+from tui.table_notes import Footnotes
 
 Cut = Mapping[str, Any]
 EARLY = 0.9

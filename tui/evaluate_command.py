@@ -69,7 +69,9 @@ def text_report(report: Mapping[str, Any], width: int) -> str:
     """An evaluation as text: one line for each number of steps."""
     from tui.numbers import interval
     from tui.output import columns, wrap
-    from tui.tables import choice_text, over_what, protocol_parts, takes_steps
+    from tui.protocol_text import over_what, protocol_parts
+    from tui.table_notes import choice_text
+    from tui.tables import takes_steps
 
     names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
     title = (

@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.runs.reports import verdict
+from tui import equal_seconds
+from tui.markdown import markdown_lines
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import cells, columns, plain, wrap
+from tui.protocol_text import protocol_line
+from tui.table_notes import Footnotes, differs, published_note, remarks
 from tui.undecided import cannot_tell
 
-MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
 SELECTED_STEPS = (1, 10, 100)
-METHODS = {"bootstrap-t": "bootstrap-t", "t": "Student's t", "bootstrap": "bootstrap over seeds and episodes"}
-CODE = ("version", "numerics", "engine")
-"""A protocol's keys that say which code tested."""
 SEED = re.compile(r"^seed -?\d+: ")
 Table = Mapping[str, Any]
 Row = Mapping[str, Any]
@@ -29,7 +29,7 @@ def text(table: Table, width: int) -> str:
     for part in _blocks(headings, rows, width):
         chosen = [[row[index] for index in part] for row in rows]
         lines += [columns([headings[index] for index in part], chosen, right=range(1, len(part))), ""]
-    lines += [wrap(note, width, "  ") for note in _remarks(table, notes)]
+    lines += [wrap(note, width, "  ") for note in remarks(table, notes)]
     lines.append(wrap(protocol_line(table), width, "  "))
     return "\n".join(lines)
 
@@ -38,22 +38,7 @@ def markdown(table: Table) -> str:
     """The table as GitHub's Markdown, with its footnotes and protocol under it."""
     notes = Footnotes()
     headings, rows = _body(table, notes, whole=True)
-    return markdown_lines(_title(table), headings, rows, [*_remarks(table, notes), protocol_line(table)])
-
-
-def markdown_lines(
-    title: str, headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str]
-) -> str:
-    """A title, a table whose first column is flush left, and notes under it, as GitHub's Markdown."""
-    clean = [[_cell(cell) for cell in row] for row in (headings, *rows)]
-    lines = [
-        f"**{_cell(title)}**",
-        "",
-        _line(clean[0]),
-        _line(["---", *["---:"] * (len(headings) - 1)]),
-    ]
-    lines += [_line(row) for row in clean[1:]]
-    return "\n".join([*lines, "", *(f"{_cell(note)}  " for note in notes)])
+    return markdown_lines(_title(table), headings, rows, [*remarks(table, notes), protocol_line(table)])
 
 
 def comma_separated(tables: Sequence[Table]) -> str:
@@ -61,8 +46,6 @@ def comma_separated(tables: Sequence[Table]) -> str:
 
     Tables that have a view at equal seconds of training have its columns last.
     """
-    from tui import equal_seconds  # which is drawn with what stands here
-
     cut = any("equal_seconds" in table for table in tables)
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -95,27 +78,6 @@ def _csv_row(table: Table, row: Row) -> list[Any]:
     values += [(row["published"] or {}).get("verdict")]
     values += [row["iterations"], row["train_seconds"], row.get("tasks_seen")]
     return [*values, row.get("training_ways"), row.get("statistics"), row["error"] or ""]
-
-
-class Footnotes:
-    """Notes in the order of their marks; the same text has one mark."""
-
-    def __init__(self) -> None:
-        self._texts: list[str] = []
-
-    def mark(self, note: str | None) -> str:
-        """The mark of a note; nothing for none."""
-        if note is None:
-            return ""
-        if note not in self._texts:
-            self._texts.append(note)
-        number = self._texts.index(note)
-        return MARKS[number] if number < len(MARKS) else f"({number + 1})"
-
-    @property
-    def lines(self) -> list[str]:
-        """The notes, each after its mark."""
-        return [f"{self.mark(note)} {note}" for note in self._texts]
 
 
 def _body(table: Table, notes: Footnotes, whole: bool = False) -> tuple[list[str], list[list[str]]]:
@@ -176,15 +138,6 @@ def _label(row: Row, notes: Footnotes) -> str:
     return " ".join(part for part in (row["label"], notes.mark(differs(row))) if part)
 
 
-def differs(row: Row) -> str | None:
-    """In what a row's protocol card differs from the other rows': `network conv4 (the others: mlp)`."""
-    parts = []
-    for each in row.get("differs") or ():
-        others = f"(the others: {each['others']})" if each["others"] else "by seed"
-        parts.append(f"{each['what']} {each['here']} {others}")
-    return "; ".join(parts) or None
-
-
 def _mean(row: Row, name: str, table: Table) -> str:
     return interval(row[name], table["metric"])
 
@@ -198,6 +151,11 @@ def _after(row: Row, table: Table, notes: Footnotes) -> str:
     alone = row["after"].get("over") == "episodes" and "seeds" in _kinds(table)
     mark = notes.mark("one seed: its interval is over test episodes") if alone else ""
     return " ".join(part for part in (shown, steps, mark) if part)
+
+
+def _kinds(table: Table) -> set[str]:
+    """What the rows' intervals are over."""
+    return {row["after"].get("over") for row in table["rows"] if row["after"] is not None}
 
 
 def short_error(error: str | None) -> str:
@@ -236,17 +194,6 @@ def _published(row: Row, table: Table, notes: Footnotes) -> str:
     return " ".join(part for part in parts if part)
 
 
-def published_note(entry: Mapping[str, Any], budget: str | None = None) -> str:
-    """A published figure's source, what its ± is, how it was tested, and what ours differs from it in."""
-    parts = [entry["source"]]
-    if entry.get("plus_minus"):
-        parts.append(f"± {entry['plus_minus']}")
-    parts += [entry["protocol"]] if entry.get("protocol") else []
-    parts += entry.get("reasons") or []
-    parts += [f"ours at the {budget} budget"] if budget not in (None, "paper") else []
-    return "; ".join(parts)
-
-
 def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
     """Column numbers split into blocks that fit the width; each block begins with the labels."""
     widths = [max(cells(plain(row[index])) for row in (headings, *rows)) for index in range(len(headings))]
@@ -265,140 +212,3 @@ def _title(table: Table) -> str:
     tested = f"{episodes:,} test episodes, the same for all rows" if episodes else "no results"
     names = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
     return f"{table['task']}: {names.get(table['metric'], table['metric'])}, {tested}"
-
-
-def _remarks(table: Table, notes: Footnotes) -> list[str]:
-    """What stands under a table before its protocol."""
-    return [*notes.lines, *choices(table), *_cut_short(table), *_errors(table)]
-
-
-def choices(table: Table) -> list[str]:
-    """What rows chose on validation episodes, such as a baseline's rate, head and steps; a line for all the
-    seeds that chose the same."""
-    lines = []
-    for row in table["rows"]:
-        found: dict[str, list[int]] = {}
-        for place, choice in enumerate(row.get("chosen") or ()):
-            found.setdefault(choice_text(choice), []).append(place)
-        # A seed without a result has no choice: then the places do not say whose it is.
-        named = len(row["seeds"]) > 1 and sum(map(len, found.values())) == len(row["seeds"])
-        for said, places in found.items():
-            seeds = [str(row["seeds"][place]) for place in places] if named else []
-            whose = f", seed{'s' if len(seeds) > 1 else ''} {', '.join(seeds)}" if seeds else ""
-            lines.append(f"{row['label']}{whose}: {said}")
-    return lines
-
-
-def choice_text(choice: Mapping[str, Any]) -> str:
-    """`learning rate 0.01, head zero, 5 steps, chosen on 200 validation episodes from 54 tries`."""
-    parts = []
-    if choice.get("learning_rate") is not None:
-        parts.append(f"learning rate {choice['learning_rate']:g}")
-    if choice.get("head") is not None:
-        parts.append(f"{choice['head']} head")
-    if choice.get("parameters") is not None:
-        parts.append(f"{choice['parameters']} parameters adapted")
-    steps = choice.get("steps")
-    if steps is not None:
-        parts.append(f"{steps:,} step{'' if steps == 1 else 's'}")
-    tries = choice.get("tried")
-    told = f" from {tries} {'try' if tries == 1 else 'tries'}" if tries else ""
-    return f"{', '.join(parts)}, chosen on {choice.get('episodes', '?')} validation episodes{told}"
-
-
-def _errors(table: Table) -> list[str]:
-    return [f"{row['label']}: {row['error']}" for row in table["rows"] if row["error"]]
-
-
-def _cut_short(table: Table) -> list[str]:
-    """Which trainings the time limit ended early, and after how many iterations."""
-    lines = []
-    for row in table["rows"]:
-        done = row["protocol"].get("iterations_done")
-        if done:
-            counts = ", ".join(f"{number:,}" for number in done)
-            asked, limit = row["protocol"]["iterations_asked"], row["protocol"]["time_limit"]
-            lines.append(
-                f"{row['label']}: training ended after {duration(limit)}, {counts} of {asked:,} iterations"
-            )
-    return lines
-
-
-def protocol_line(table: Table) -> str:
-    """How all rows were tested, and what their intervals are over."""
-    return "Protocol: " + "; ".join([*protocol_parts(table["protocol"]), *_intervals(table)])
-
-
-def _kinds(table: Table) -> set[str]:
-    """What the rows' intervals are over."""
-    return {row["after"].get("over") for row in table["rows"] if row["after"] is not None}
-
-
-def _intervals(table: Table) -> list[str]:
-    means = over_what([row["after"] for row in table["rows"] if row["after"] is not None])
-    paired = over_what([row["vs_baseline"] for row in table["rows"] if row["vs_baseline"]])
-    if not paired:
-        return [means] if means else []
-    also = f", {paired}" if paired != means else ""
-    return [means, f"differences paired episode by episode{also}"]
-
-
-def over_what(entries: Sequence[Mapping[str, Any]]) -> str:
-    """`± 95 % interval over test episodes`: what the intervals of these entries are over, and how they are
-    made where they are not mean ± 1.96 standard errors; nothing for no entries."""
-    over = {entry.get("over") for entry in entries}
-    if not over:
-        return ""
-    several = "over training seeds" + (", of one seed over test episodes" if len(over) > 1 else "")
-    methods = [word for method, word in METHODS.items() if any(e.get("method") == method for e in entries)]
-    how = f" ({', '.join(methods)})" if methods else ""
-    return f"± 95 % interval {several if 'seeds' in over else 'over test episodes'}{how}"
-
-
-def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
-    """A protocol as readable pieces; keys that it may hold and this does not know are shown as they are."""
-    statistics = {
-        "query": "batch statistics over all queries",
-        "support": "batch statistics of the support set",
-        "one": "batch statistics of the support set and one query at a time",
-    }
-    parts = []
-    for key, value in protocol.items():
-        if value is None or value == "" or key in ("episodes", "queries_sharing", *CODE):
-            continue
-        name = key.replace("_", " ")
-        if key == "statistics":
-            said = statistics.get(str(value), f"batch statistics: {value}")
-            sharing = protocol.get("queries_sharing") if value == "query" else None
-            parts.append(f"{said}{f', {sharing} a task' if sharing else ''}")
-        elif key == "seeds":
-            seeds = ", ".join(str(seed) for seed in value)
-            parts.append(f"seed{'s' if len(value) > 1 else ''} {seeds}")
-        elif key == "budget":
-            parts.append(f"{value} budget")
-        elif key in ("ways", "shots", "queries"):
-            parts.append(
-                f"{value} {name if value != 1 else name.removesuffix('s').replace('querie', 'query')}"
-            )
-        elif key == "model":
-            parts.append(f"{value} model")
-        elif key == "copy":
-            parts.append(f"copy of the images: {value}")
-        elif key == "trained_by":
-            parts.append(f"training {value}")
-        elif value is True:
-            parts.append(name)
-        elif value is not False:
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            parts.append(f"{name} {shown}")
-    code = [f"{name.replace('version', 'kshot')} {protocol[name]}" for name in CODE if protocol.get(name)]
-    return [*parts, *([f"code: {', '.join(code)}"] if code else [])]
-
-
-def _cell(value: str) -> str:
-    """Text that cannot break a Markdown table or become markup."""
-    return "".join("\\" + character if character in "\\`*_|<[]" else character for character in plain(value))
-
-
-def _line(row: Sequence[str]) -> str:
-    return "| " + " | ".join(row) + " |"

@@ -11,7 +11,8 @@ from tui.contrast import TEXT
 from tui.marks import Mark, ink
 from tui.numbers import MISSING, count, duration, interval
 from tui.output import plain
-from tui.tables import Footnotes, differs, short_error
+from tui.table_notes import Footnotes, differs
+from tui.tables import short_error
 
 COLOURS = {"better": "#5fd75f", "worse": "#ff5f5f"}
 COLUMNS = ("before", "after", "against", "published", "trained", "tasks seen", "seeds")

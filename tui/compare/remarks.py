@@ -1,4 +1,4 @@
-"""What stands under the table: how many episodes would decide, what published figures rest on, protocol."""
+"""What is said of a row beside its figures: how many episodes would decide, what published ones rest on."""
 
 from math import sqrt
 
@@ -8,8 +8,7 @@ from engine.runs.settling import rounded
 from engine.runs.settling import seeds_needed as seeds_needed
 from tui.compare.view import Row, View
 from tui.numbers import count
-from tui.tables import choices
-from tui.tables import published_note as published_text
+from tui.table_notes import published_note as published_text
 from tui.undecided import cannot_tell, what_would
 
 MOST_ASKED = 20_000
@@ -77,20 +76,6 @@ def published_note(view: View, row: Row) -> str | None:
     if paper and each is not None and each < paper:
         return f"{source}; {view.standing.budget} budget: {count(each)} of {count(paper)} tasks"
     return source
-
-
-def remarks(view: View) -> list[str]:
-    """Choices made on validation, trainings cut short, rows without results."""
-    lines = choices(view.table)
-    for row in view.rows:
-        done = row["protocol"].get("iterations_done")
-        if done:
-            counts = ", ".join(f"{number:,}" for number in done)
-            asked = row["protocol"]["iterations_asked"]
-            lines.append(f"{row['label']}: its time limit ended it after {counts} of {asked:,} iterations")
-        if row["error"]:
-            lines.append(f"{row['label']}: {row['error']}")
-    return lines
 
 
 def paired_seeds(view: View, row: Row) -> int:

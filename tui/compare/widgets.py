@@ -11,7 +11,7 @@ from tui.compare.keys import TABLE_KEYS
 from tui.compare.view import View
 from tui.keys import place
 from tui.output import plain
-from tui.tables import Footnotes
+from tui.table_notes import Footnotes
 
 NARROWEST_LABEL = 20
 

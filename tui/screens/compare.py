@@ -20,16 +20,17 @@ from tui.compare.drawing import draw_curves, draw_histogram
 from tui.compare.export import ExportScreen
 from tui.compare.histogram import Histogram
 from tui.compare.keys import KEYS
-from tui.compare.remarks import more_episodes, remarks
+from tui.compare.remarks import more_episodes
 from tui.compare.testing import TestLine, TestRound
 from tui.compare.view import Row, View, Views, holds, next_baseline
 from tui.compare.widgets import Notes, ResultTable
 from tui.compare.words import NOTHING, failed, has_finished, title_of, untested
 from tui.keys import place
+from tui.protocol_text import protocol_line
 from tui.reader import in_one_sentence
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
-from tui.tables import Footnotes, protocol_line
+from tui.table_notes import Footnotes, remarks
 from tui.widgets.chart import Chart
 
 LOOK_EVERY = 1.0
@@ -190,7 +191,7 @@ class CompareScreen(PlaceScreen):
 
     def _draw_notes(self, view: View) -> None:
         """Draws what stands under the table; beside curves by time, first the rows at equal seconds."""
-        lines = [*self._footnotes.lines, *remarks(view), protocol_line(view.table)]
+        lines = [*remarks(view.table, self._footnotes), protocol_line(view.table)]
         if self.axis == "time" and self._cut is not None and self._cut.view is view:
             lines = [*self._cut.lines, "", *lines]
         elif self.axis == "time":
