@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.presets.messages import shown, unknown_key, wrong_value
-from engine.presets.schema import ImageTask, Section, SineTask, Spec
+from engine.presets.schema import ImageTask, SineTask, Spec
+from engine.presets.section import Section
 
 KeyPath = tuple[str | int, ...]
 Field = tuple[type[Section], str]

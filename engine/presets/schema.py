@@ -7,31 +7,28 @@ A spec is frozen and checked once, here; no code behind it checks again. Contrad
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import ConfigDict, Discriminator, Field, Tag
+
+from engine.presets.origin import Origin
+from engine.presets.section import (
+    Count,
+    Decay,
+    Fraction,
+    Positive,
+    PositiveRate,
+    Range,
+    Rate,
+    Section,
+    Seed,
+    Ways,
+)
 
 ImageDataset = Literal["glyphs", "omniglot", "miniimagenet", "cifar-fs", "fc100", "folder"]
 RuleName = Literal["none", "gradient", "nearest", "prototypes", "matching", "siamese", "ridge", "svm"]
 Head = Literal["learned", "zero", "means", "random", "stored"]
 Statistics = Literal["query", "support", "one", "running"]
-MOST = 10**9
-"""The largest count that a spec may ask for: whatever takes more is beyond any machine."""
-Positive = Annotated[int, Field(ge=1, le=MOST)]
-Count = Annotated[int, Field(ge=0, le=MOST)]
-Seed = Annotated[int, Field(ge=0, le=10**18)]
-Ways = Annotated[int, Field(ge=2, le=MOST)]
-Rate = Annotated[float, Field(allow_inf_nan=False)]
-PositiveRate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 KEPT_BEST = 5
 """How many of a training's best checkpoints on validation are kept."""
-Fraction = Annotated[float, Field(ge=0, le=1)]
-Decay = Annotated[float, Field(ge=0, lt=1)]
-Range = Annotated[tuple[Rate, Rate], Field(strict=False)]
-
-
-class Section(BaseModel):
-    """A frozen group of keys; unknown keys and loose types are errors."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class ImageTask(Section):
@@ -351,43 +348,6 @@ class Evaluation(Section):
     )
     adaptation: PartialAdaptation = PartialAdaptation()
     tune: Tune | None = None
-
-
-class PublishedElsewhere(Section):
-    """A figure for what was trained on another task (preset) and tested on this one."""
-
-    task: str
-    value: float
-    ci95: float | None = None
-
-
-class Published(Section):
-    """A figure from the literature for this task and algorithm: value and half-width as printed, with its
-    source; and those of the same source for what was trained elsewhere."""
-
-    value: float
-    ci95: float | None = None
-    source: str
-    trained_on: Annotated[tuple[PublishedElsewhere, ...], Field(strict=False)] = ()
-
-    def figure(self, task: str, trained_on: str) -> dict[str, Any] | None:
-        """Value, ci95 and source of what was trained on `trained_on` and tested on `task`, this figure's."""
-        if trained_on == task:
-            return {"value": self.value, "ci95": self.ci95, "source": self.source}
-        found = next((each for each in self.trained_on if each.task == trained_on), None)
-        return {"value": found.value, "ci95": found.ci95, "source": self.source} if found else None
-
-
-class Origin(Section):
-    """Where a spec came from: preset names, label and budget; changes no number."""
-
-    task: str = "custom"
-    algorithm: str = "custom"
-    budget: str = "quick"
-    family: str = ""
-    summary: str = ""
-    paper: str = ""
-    published: Published | None = None
 
 
 class Spec(Section):
