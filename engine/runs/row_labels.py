@@ -25,8 +25,11 @@ def labelled(
     for key in rows:
         alike = [other for other in rows if (other[0], other[2]) == (key[0], key[2])]
         settings[key] = _differing(key, alike, rows) if len(alike) > 1 else {}
+        # What is not set has no words: the rows that it differs from say what they set.
         named = [
-            f"{path.rpartition('.')[2].replace('_', ' ')} {value}" for path, value in settings[key].items()
+            f"{path.rpartition('.')[2].replace('_', ' ')} {value}"
+            for path, value in settings[key].items()
+            if value is not None
         ]
         trained_on = [f"trained on {key[2]}"] if len(task_names) > 1 else []
         label = ", ".join([key[0], *trained_on, *named[:LABEL_SETTINGS]])
