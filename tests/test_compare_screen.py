@@ -28,6 +28,7 @@ from tui.compare.cells import label_cell
 from tui.compare.curves import runs_of, step_series, validation_series
 from tui.compare.export import ExportScreen, write_new
 from tui.compare.histogram import Histogram, binned, histogram_lines, shares, shares_text
+from tui.compare.notes import Notes
 from tui.compare.remarks import (
     against_published,
     episodes_needed,
@@ -35,8 +36,8 @@ from tui.compare.remarks import (
     seeds_needed,
     what_would_decide,
 )
+from tui.compare.result_table import ResultTable
 from tui.compare.view import View, next_baseline, view_of
-from tui.compare.widgets import Notes, ResultTable
 from tui.compare.words import why_no_difference
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen, help_text

@@ -19,7 +19,7 @@ from engine.runs import EventWriter, list_runs, processes
 from engine.runs.testing import digest_in
 from tui import app as app_module
 from tui.app import Workbench
-from tui.compare.widgets import ResultTable
+from tui.compare.result_table import ResultTable
 from tui.episode import asking
 from tui.runs import panel
 from tui.screens.bench import BenchScreen

@@ -20,17 +20,17 @@ from tui.compare.drawing import draw_curves, draw_histogram
 from tui.compare.export import ExportScreen
 from tui.compare.histogram import Histogram
 from tui.compare.keys import KEYS
+from tui.compare.notes import Notes
 from tui.compare.remarks import more_episodes
+from tui.compare.result_table import ResultTable
 from tui.compare.testing import TestLine, TestRound
 from tui.compare.view import Row, View, Views, holds, next_baseline
-from tui.compare.widgets import Notes, ResultTable
 from tui.compare.words import NOTHING, failed, has_finished, title_of, untested
 from tui.keys import place
-from tui.protocol_text import protocol_line
 from tui.reader import in_one_sentence
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
-from tui.table_notes import Footnotes, remarks
+from tui.table_notes import Footnotes
 from tui.widgets.chart import Chart
 
 LOOK_EVERY = 1.0
@@ -67,18 +67,9 @@ class CompareScreen(PlaceScreen):
             super().__init__()
             self.view, self.fault = view, fault
 
-    class Cut(Message):
-        """A view's rows at equal seconds of training, as lines."""
-
-        def __init__(self, view: View, lines: list[str]) -> None:
-            super().__init__()
-            self.view, self.lines = view, lines
-
     def __init__(self) -> None:
         super().__init__()
         self.view: View | None = None
-        self._cut: CompareScreen.Cut | None = None
-        self._footnotes = Footnotes()
         self.axis: Axis = "steps"
         self._key: str | None = None
         self._focus: str | None = None
@@ -178,9 +169,10 @@ class CompareScreen(PlaceScreen):
             self.query_one("#compare-answer", Static).update("")
         else:
             title.update(Text(title_of(self.view)))
-            self._footnotes = Footnotes()
-            self.query_one(ResultTable).show(self.view, self._footnotes)
-            self._draw_notes(self.view)
+            footnotes = Footnotes()
+            self.query_one(ResultTable).show(self.view, footnotes)
+            self.query_one(Notes).show(self.view, footnotes)
+            self._draw_cut()
             self._watch()
             self._draw_curves()
             self._draw_row()
@@ -189,38 +181,16 @@ class CompareScreen(PlaceScreen):
                 self.query_one(ResultTable).focus(scroll_visible=False)
         self.refresh_bindings()
 
-    def _draw_notes(self, view: View) -> None:
-        """Draws what stands under the table; beside curves by time, first the rows at equal seconds."""
-        lines = [*remarks(view.table, self._footnotes), protocol_line(view.table)]
-        if self.axis == "time" and self._cut is not None and self._cut.view is view:
-            lines = [*self._cut.lines, "", *lines]
-        elif self.axis == "time":
-            self._cut_at_equal_seconds(view, max(40, self.size.width - 4))
-        self.query_one(Notes).show(lines)
-
-    @work(thread=True, exclusive=True, group="compare-cut")
-    def _cut_at_equal_seconds(self, view: View, width: int) -> None:
-        from engine.runs.equal_seconds import equal_seconds
-        from tui.equal_seconds import text
-
-        try:
-            lines = text(equal_seconds(view.table, self.workbench.runs_dir), width).split("\n")
-        except Exception as fault:  # what it reads are files, which may hold anything
-            lines = [in_one_sentence(fault)]
-        self.post_message(self.Cut(view, lines))
-
-    def on_compare_screen_cut(self, message: Cut) -> None:
-        """Draws what was read, if it is of the table that is shown."""
-        if message.view is self.view:
-            self._cut = message
-            self._draw_notes(message.view)
-
     def draw_anew(self) -> None:
         self._draw_view()
 
     def _draw_curves(self) -> None:
         if self.view is not None:
             draw_curves(self.query_one(Chart), self.view, self.axis, self.workbench.snapshot.histories)
+
+    def _draw_cut(self) -> None:
+        """Beside curves by time stand the rows at equal seconds."""
+        self.query_one(Notes).show_cut(self.workbench.runs_dir, self.axis == "time")
 
     def _draw_row(self) -> None:
         """Draws what is said of the selected row."""
@@ -291,8 +261,7 @@ class CompareScreen(PlaceScreen):
         self.axis = axis
         self._watch()
         self._draw_curves()
-        if self.view is not None:
-            self._draw_notes(self.view)
+        self._draw_cut()
 
     def action_open_episode(self) -> None:
         """One test episode of the selected row."""

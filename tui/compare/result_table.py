@@ -1,16 +1,15 @@
-"""The compare screen's table and its notes."""
+"""The compare screen's table."""
 
 from typing import ClassVar
 
 from rich.text import Text
 from textual.binding import BindingType
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable
 
 from tui.compare.cells import cells, headings
 from tui.compare.keys import TABLE_KEYS
 from tui.compare.view import View
 from tui.keys import place
-from tui.output import plain
 from tui.table_notes import Footnotes
 
 NARROWEST_LABEL = 20
@@ -54,17 +53,3 @@ class ResultTable(DataTable[Text], inherit_bindings=False):
         self.labels = [row["label"] for row in view.rows]
         self.move_cursor(row=self.labels.index(kept) if kept in self.labels else 0, animate=False)
         self.scroll_to(x=across, animate=False)
-
-
-class Notes(Static, can_focus=True):
-    """Footnotes and the protocol; takes the focus so that a small terminal can scroll to it."""
-
-    def __init__(self, *, id: str) -> None:
-        super().__init__("", id=id)
-        self._shown: list[str] = []
-
-    def show(self, lines: list[str]) -> None:
-        """Shows these lines; text from files never becomes markup."""
-        if lines != self._shown:
-            self._shown = lines
-            self.update(Text("\n".join(plain(line) for line in lines)))
