@@ -5,12 +5,12 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from compare_app import shown, view
 from patience import shown as on_screen
 from patience import until
 from tested_runs import TASK, accuracies, add_result, finished_run, protocol_of, run_with_result
@@ -19,7 +19,6 @@ from textual.pilot import Pilot
 
 from engine.runs import EventWriter, list_runs, processes, read_evaluations
 from engine.runs.columns import History
-from engine.runs.standings import Standings
 from engine.statistics import mean_over_episodes
 from tui.app import Workbench
 from tui.compare.answer import answer
@@ -37,36 +36,13 @@ from tui.compare.remarks import (
     what_would_decide,
 )
 from tui.compare.result_table import ResultTable
-from tui.compare.view import View, next_baseline, view_of
+from tui.compare.view import next_baseline
 from tui.compare.words import why_no_difference
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen, help_text
 from tui.widgets.chart import CHART_KEYS, Chart
 
 SIZES = ((80, 24), (120, 36), (200, 60))
-Look = Callable[[Workbench, Pilot[int]], Awaitable[None]]
-
-
-def view(runs: Path, baseline: str | None = None) -> View:
-    found = Standings().look(list_runs(runs))
-    assert found is not None
-    made = view_of(found, None, None, baseline)
-    assert made is not None
-    return made
-
-
-def shown(runs: Path, look: Look, size: tuple[int, int] = (120, 36)) -> None:
-    """Opens the compare screen, waits for its table, and lets `look` judge."""
-
-    async def go() -> None:
-        app = Workbench(runs, runs.parent / "data")
-        async with app.run_test(size=size) as pilot:
-            await pilot.press("3")
-            await until(pilot, lambda: isinstance(app.screen, CompareScreen) and app.screen.view is not None)
-            await pilot.pause()
-            await look(app, pilot)
-
-    asyncio.run(go())
 
 
 def rows_of(app: Workbench) -> dict[str, list[str]]:

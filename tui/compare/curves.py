@@ -48,22 +48,43 @@ def _steps(row: Row, mark: Mark, scale: float, log: bool) -> Series:
     return replace(drawn, low=low, high=high)
 
 
-def validation_series(view: View, histories: Mapping[str, History], axis: Axis) -> list[Series]:
+def validation_series(
+    view: View, histories: Mapping[str, History], axis: Axis, each_seed: bool = False
+) -> list[Series]:
     """Validation after adaptation against minutes of training or thousands of tasks seen.
 
     Of several seeds the mean and its 95 % interval over seeds, at the iterations that all have validated and
-    at their mean time. Of one seed the interval is over episodes. Accuracy as a fraction.
+    at their mean time; with `each_seed` a line for each, whose name stands over the chart once. Of one seed
+    the interval is over episodes. Accuracy as a fraction.
     """
     found: list[Series] = []
     for row in view.rows:
         seeds = _validated(row, histories)
-        if not seeds:
-            continue
-        iterations, values, half_width = _over_seeds(seeds)
-        x = _mean_minutes(seeds, iterations) if axis == "time" else _thousand_tasks(view, row, iterations)
-        if x is not None and iterations.size:
-            found.append(_series(row, view.marks[row["label"]], x, values, half_width, False))
+        if each_seed and len(seeds) > 1:
+            found += _seed_lines(view, row, seeds, axis)
+        elif seeds and (line := _line(view, row, list(seeds.values()), axis)) is not None:
+            found.append(line)
     return found
+
+
+def _line(view: View, row: Row, seeds: Sequence[History], axis: Axis) -> Series | None:
+    """The mean over seeds with its interval; None where an x is not known."""
+    iterations, values, half_width = _over_seeds(seeds)
+    x = _mean_minutes(seeds, iterations) if axis == "time" else _thousand_tasks(view, row, iterations)
+    if x is None or not iterations.size:
+        return None
+    return _series(row, view.marks[row["label"]], x, values, half_width, False)
+
+
+def _seed_lines(view: View, row: Row, seeds: Mapping[int, History], axis: Axis) -> list[Series]:
+    """The row's seeds as lines that look alike, without bands; the first stands for all in the heading."""
+    lines: list[Series] = []
+    for seed, history in seeds.items():
+        line = _line(view, row, [history], axis)
+        if line is not None:
+            name, label = f"{line.name}, seed {seed}", "" if lines else line.name
+            lines.append(replace(line, name=name, label=label, low=None, high=None))
+    return lines
 
 
 def seeds_drawn(view: View, histories: Mapping[str, History]) -> str:
@@ -77,10 +98,16 @@ def runs_of(view: View) -> list[str]:
     return [run_id for row in view.rows for run_id in row["runs"]]
 
 
-def _validated(row: Row, histories: Mapping[str, History]) -> list[History]:
+def has_seeds(view: View) -> bool:
+    """Whether a row has several seeds."""
+    return any(len(row["runs"]) > 1 for row in view.rows)
+
+
+def _validated(row: Row, histories: Mapping[str, History]) -> dict[int, History]:
     """The histories of the row's seeds that have validated."""
-    known = [histories[run_id] for run_id in row["runs"] if run_id in histories]
-    return [history for history in known if history.validation_step.size]
+    runs = zip(row["seeds"], row["runs"], strict=True)
+    known = {seed: histories[run_id] for seed, run_id in runs if run_id in histories}
+    return {seed: history for seed, history in known.items() if history.validation_step.size}
 
 
 def _over_seeds(seeds: Sequence[History]) -> tuple[Column, Column, Column]:

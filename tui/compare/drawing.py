@@ -11,8 +11,11 @@ from tui.output import plain
 from tui.widgets.chart import Chart
 
 
-def draw_curves(chart: Chart, view: View, axis: Axis, histories: Mapping[str, History]) -> None:
-    """The metric against inner steps, or validation against training time or tasks seen."""
+def draw_curves(
+    chart: Chart, view: View, axis: Axis, histories: Mapping[str, History], each_seed: bool
+) -> None:
+    """The metric against inner steps, or validation against training time or tasks seen; of that each seed's
+    line or their mean."""
     accuracy = view.table["metric"] == "accuracy"
     chart.unit = "percent" if accuracy else "error"
     word = "accuracy" if accuracy else "error"
@@ -21,9 +24,9 @@ def draw_curves(chart: Chart, view: View, axis: Axis, histories: Mapping[str, Hi
         series, chart.x_label = step_series(view)
         chart.show(series, "" if series else "no results yet")
         return
-    series = validation_series(view, histories, axis)
+    series = validation_series(view, histories, axis, each_seed)
     seeds = seeds_drawn(view, histories)
-    of_seeds = f", mean of {seeds} seeds" if seeds != "1" else ""
+    of_seeds = "" if seeds == "1" else ", each seed" if each_seed else f", mean of {seeds} seeds"
     chart.title = f"Validation {word} by {'training time' if axis == 'time' else 'tasks seen'}{of_seeds}"
     chart.x_label = X_LABELS[axis]
     chart.show(series, "" if series else "reading the runs")

@@ -15,7 +15,7 @@ from textual.widgets import DataTable, Static
 from engine.runs import Run
 from engine.runs.listing import Summary
 from tui.compare.answer import answer
-from tui.compare.curves import Axis, runs_of
+from tui.compare.curves import Axis, has_seeds, runs_of
 from tui.compare.drawing import draw_curves, draw_histogram
 from tui.compare.export import ExportScreen
 from tui.compare.histogram import Histogram
@@ -71,6 +71,8 @@ class CompareScreen(PlaceScreen):
         super().__init__()
         self.view: View | None = None
         self.axis: Axis = "steps"
+        self.each_seed = False
+        """Whether validation is drawn of each seed, not the mean of a row's seeds."""
         self._key: str | None = None
         self._focus: str | None = None
         self._baseline: str | None = None
@@ -186,7 +188,8 @@ class CompareScreen(PlaceScreen):
 
     def _draw_curves(self) -> None:
         if self.view is not None:
-            draw_curves(self.query_one(Chart), self.view, self.axis, self.workbench.snapshot.histories)
+            histories = self.workbench.snapshot.histories
+            draw_curves(self.query_one(Chart), self.view, self.axis, histories, self.each_seed)
 
     def _draw_cut(self) -> None:
         """Beside curves by time stand the rows at equal seconds."""
@@ -237,6 +240,7 @@ class CompareScreen(PlaceScreen):
             "table": view is not None and view.of > 1,
             "stop_tests": self._tests.under_way,
             "test": view is not None and not self._tests.under_way and has_finished(view),
+            "seeds": view is not None and self.axis != "steps" and has_seeds(view),
             "log": self.run_to_read is not None,
             "open_episode": bool(row["runs"]) if (row := self.selected_row) else False,
         }
@@ -262,6 +266,11 @@ class CompareScreen(PlaceScreen):
         self._watch()
         self._draw_curves()
         self._draw_cut()
+
+    def action_seeds(self) -> None:
+        """Each seed a line, or their mean again."""
+        self.each_seed = not self.each_seed
+        self._draw_curves()
 
     def action_open_episode(self) -> None:
         """One test episode of the selected row."""
