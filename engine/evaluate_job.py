@@ -25,7 +25,7 @@ from engine.runs.results import episodes_key, read_evaluation
 from engine.runs.testing import digest_in
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes
-from engine.train_job import torch_device
+from engine.torch_device import torch_device
 from engine.training import load_parameters
 from engine.versions import code_version
 

@@ -5,6 +5,7 @@ import json
 
 import torch
 
+from engine.building import loaded
 from engine.data import data_folder
 from engine.devices import device_name, threads
 from engine.divergence import Diverged
@@ -17,7 +18,7 @@ from engine.runs import Run, list_checkpoints, read_verified
 from engine.runs.checkpoints import Checkpoint, CheckpointError
 from engine.runs.files import to_json
 from engine.tasks import build_tasks
-from engine.train_job import loaded, torch_device
+from engine.torch_device import torch_device
 from engine.training import Trainer
 
 

@@ -1,45 +1,25 @@
-"""One training run from its directory: builds or resumes, trains, validates, writes events and
-checkpoints."""
+"""One training run from its directory: trains and validates to its end, to a stop, or to a fault."""
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 
-from engine.checkpoint import pack, unpack
-from engine.data import data_folder
+from engine.building import built
 from engine.devices import threads
 from engine.divergence import Diverged, not_finite
-from engine.errors import RequestError
-from engine.learner import Learner
-from engine.paths import FUSED
+from engine.journal import Journal
 from engine.presets import Spec
-from engine.ranks.alone import OVER, Ranks
+from engine.ranks.alone import OVER
 from engine.ranks.companions import Sharing
 from engine.ranks.telling import met, tell
-from engine.runs import (
-    EventWriter,
-    Run,
-    StatusWriter,
-    clear,
-    damaged_checkpoints,
-    list_checkpoints,
-    newest_good_checkpoint,
-    prune_checkpoints,
-    read_events,
-    read_verified,
-    write_checkpoint,
-)
-from engine.tasks import build_tasks
+from engine.runs import Run, StatusWriter, clear, newest_good_checkpoint
+from engine.torch_device import torch_device
 from engine.training import Trainer
-
-SPEED_EVERY = 5
 
 
 class Stopping(Protocol):
@@ -54,87 +34,6 @@ class Stopping(Protocol):
     def word(self) -> str | None: ...
 
     def saved(self) -> None: ...
-
-
-class Journal:
-    """What a training leaves behind: events, checkpoints and its status."""
-
-    def __init__(self, run: Run, spec: Spec, status: StatusWriter, device: str) -> None:
-        self.run, self.spec, self.status, self.device = run, spec, status, device
-        self.saved = newest_good_checkpoint(run)
-        self.events = EventWriter(run.events_path)
-        self.seconds = 0.0
-        self.best_files: dict[int, str] = {}
-        self.damaged = {each.path.name for each in damaged_checkpoints(run)}
-        self.saved_at = -1 if self.saved is None else self.saved.step
-        self.unvalidated = False
-        """Whether this iteration's validation is due and not done."""
-        self.last_step, self.last_seconds = 0, 0.0
-
-    def phase(self, name: str) -> None:
-        """Names what the run is doing now."""
-        self.status.update(phase=name)
-        self.events.append("phase", name=name)
-
-    def record(self, record: dict[str, Any]) -> None:
-        """A `train` event, and every fifth time a `speed` event."""
-        self.events.append("train", **record)
-        step = record["step"]
-        if step % (SPEED_EVERY * self.spec.training.record_every) == 0:
-            # Of training alone: validations and checkpoints come between.
-            speed = (step - self.last_step) / max(self.seconds - self.last_seconds, 1e-9)
-            self.last_step, self.last_seconds = step, self.seconds
-            memory = memory_bytes(self.device)
-            self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
-            self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
-
-    def checkpoint(self, trainer: Trainer) -> None:
-        """Writes a checkpoint, says so, and lets go of those that need not be kept."""
-        self.events.sync()
-        # No times in here: the same training gives the same bytes, and so the same digest.
-        state = trainer.state() | {"threads": torch.get_num_threads(), "path": trainer.learner.path}
-        if self.unvalidated:
-            state["unvalidated"] = True
-        if trainer.ranks.count > 1:
-            state["processes"] = trainer.ranks.count
-        path = write_checkpoint(self.run, trainer.iteration, pack(state))
-        if trainer.best is not None:
-            self.best_files[trainer.iteration] = path.name
-            self.best_files = {b.step: self.best_files[b.step] for b in trainer.bests}
-            self.tell_best(trainer)
-        self.tell_checkpoint(trainer.iteration, path.name)
-        self.status.update(seconds=round(self.seconds, 3))
-        self.damaged.discard(path.name)
-        self.prune()
-        self.saved_at = trainer.iteration
-
-    def prune(self) -> None:
-        """Lets go of checkpoints that need not be kept."""
-        prune_checkpoints(self.run, set(self.spec.training.keep), self.best_files.values(), self.damaged)
-
-    def tell_checkpoint(self, step: int, file: str) -> None:
-        """An event of a checkpoint that is there."""
-        self.events.append("checkpoint", step=step, file=file, seconds=round(self.seconds, 3))
-
-    def tell_best(self, trainer: Trainer) -> None:
-        """Which checkpoints are best on validation, where testing looks for them."""
-        if trainer.best is not None:
-            files = list(self.best_files.values())
-            best = {"step": trainer.best.step, "value": trainer.best.value, "file": files[0]}
-            # Where several predict together, testing finds them here, the best first.
-            self.status.update(best=best | {"files": files})
-
-    def leave(self, trainer: Trainer) -> None:
-        """The last words of a training that is ended within its computing: its last whole iteration."""
-        if self.unvalidated:
-            trainer.bests = [best for best in trainer.bests if best.step != trainer.iteration]
-        try:
-            if trainer.iteration not in (0, self.saved_at):
-                self.checkpoint(trainer)
-        finally:
-            clear(self.run)
-            seconds = round(self.seconds, 3)
-            self.status.update(state="stopped", phase="", step=trainer.iteration, seconds=seconds)
 
 
 def train_run(
@@ -153,7 +52,7 @@ def train_run(
     journal = Journal(run, spec, status, str(device))
     with stop.computing:
         ranks = met(sharing, device)
-    trainer = _build(journal, spec, device, stop.computing, ranks)
+    trainer = built(journal, spec, device, stop.computing, ranks)
     stop.last_words = partial(journal.leave, trainer)
     ranks.asks = partial(_asked, stop, journal)
     over = out_of_time(spec.training.time_limit, journal)
@@ -201,113 +100,6 @@ def _give_up(trainer: Trainer, journal: Journal, fault: Diverged) -> None:
     journal.events.append("note", text=text, diverged=found)
     again = f"kshot runs replay-step {run.id} does the step again"
     journal.status.update(state="failed", phase="", error=f"{text}; {kept}; {again}", diverged=found)
-
-
-def torch_device(name: str, wanted: str) -> torch.device:
-    """A device by its name; `auto` falls back to the CPU where torch cannot use what was found without it.
-
-    Raises:
-        RequestError: a device that was asked for by name cannot be used here.
-    """
-    device = torch.device(name)
-    if device.type == "cpu":
-        return device
-    if (
-        device.type == "cuda"
-        and torch.cuda.is_available()
-        and (device.index or 0) < torch.cuda.device_count()
-    ):
-        return device
-    if device.type == "mps" and torch.backends.mps.is_available():
-        return device
-    if wanted == "auto":
-        return torch.device("cpu")
-    raise RequestError(f"device {name} cannot be used here; --device cpu works everywhere")
-
-
-def _build(
-    journal: Journal,
-    spec: Spec,
-    device: torch.device,
-    computing: AbstractContextManager[None],
-    ranks: Ranks,
-) -> Trainer:
-    resumes = journal.events.seq > 0 or journal.saved is not None
-    journal.phase("loading data")
-    with computing:
-        tasks = build_tasks(spec, data_folder(), device)
-    # The kernels are compiled here, once on each machine.
-    journal.phase("building")
-    with computing:
-        trainer = Trainer(Learner(spec, tasks, device), ranks)
-    trainer.computing = computing
-    if journal.saved is not None:
-        saved = loaded(trainer, journal.saved.path, device)
-        journal.unvalidated = saved.get("unvalidated", False)
-        journal.seconds, was_told = _seconds_until(journal.run, journal.saved.path.name)
-        if not was_told:  # a kill came between
-            journal.tell_checkpoint(trainer.iteration, journal.saved.path.name)
-        # So does the path.
-        _keep_path(trainer.learner, saved["path"], journal)
-        journal.best_files = _files_of(journal, trainer)
-        journal.tell_best(trainer)
-        journal.prune()
-    if resumes:
-        journal.events.append("resumed", step=trainer.iteration)
-        for name in sorted(journal.damaged):
-            journal.events.append("note", text=f"checkpoint {name} is damaged, passed over")
-    journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
-    journal.status.update(path=trainer.learner.path)
-    return trainer
-
-
-def loaded(trainer: Trainer, path: Path, device: torch.device) -> dict[str, Any]:
-    """Takes a checkpoint's state into the trainer and returns it.
-
-    Raises:
-        RequestError: the checkpoint cannot be loaded, or is of another model than the spec's.
-    """
-    state = unpack(read_verified(path), device, path.name)
-    try:
-        trainer.load(state)
-    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise RequestError(f"{path.name} is no checkpoint of what spec.yaml says: {reason}") from error
-    # The number of threads decides the order of sums, and so the last bits; that of processes does too.
-    if state.get("processes", 1) == trainer.ranks.count:
-        torch.set_num_threads(state["threads"])
-    return state
-
-
-def _keep_path(learner: Learner, before: str, journal: Journal) -> None:
-    """Goes on by the path that the training was begun on, where that can be had here."""
-    if before == learner.path or before != FUSED != learner.path:
-        return
-    if learner.path == FUSED:
-        learner.take(before)
-    else:
-        text = f"begun on the fused path, goes on on the {learner.path}; the last digits will differ"
-        journal.events.append("note", text=text)
-
-
-def _seconds_until(run: Run, file: str) -> tuple[float, bool]:
-    """Seconds of training up to a checkpoint, as its event says, or those of the last one that has an event;
-    and whether it has one."""
-    seconds = 0.0
-    for event in read_events(run.events_path)[0]:
-        if event["kind"] == "checkpoint" and isinstance(event.get("seconds"), float | int):
-            seconds = float(event["seconds"])
-            if event.get("file") == file:
-                return seconds, True
-    return seconds, False
-
-
-def _files_of(journal: Journal, trainer: Trainer) -> dict[int, str]:
-    """The files of the best checkpoints so far, by step; where one has gone, the next takes its place."""
-    there = (c for c in list_checkpoints(journal.run) if c.path.name not in journal.damaged)
-    files = {c.step: c.path.name for c in there}
-    trainer.bests = [best for best in trainer.bests if best.step in files]
-    return {best.step: files[best.step] for best in trainer.bests}
 
 
 def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
@@ -373,11 +165,3 @@ def _validate(trainer: Trainer, journal: Journal) -> None:
     journal.unvalidated = False
     journal.events.append("validation", **found)
     journal.status.update(phase="training")
-
-
-def memory_bytes(device: str) -> int:
-    """The most memory held so far: on the device where it has its own, else by the process."""
-    if device.startswith("cuda"):
-        return torch.cuda.max_memory_allocated()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

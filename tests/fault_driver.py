@@ -24,7 +24,7 @@ import torch
 from fault_breaking import DAMAGES, OBSTACLES, clear_away, files_of
 from fault_injection import ERRORS, KILLS, Faults
 
-from engine import stopping, train_job, worker
+from engine import journal, stopping, worker
 from engine.checkpoint import unpack
 from engine.errors import RequestError
 from engine.fused.library import NoKernelsError, compiled
@@ -287,7 +287,7 @@ class Storm:
 def witness(run: Run, path: Path) -> None:
     """From here on this process says in `path` which events and checkpoints were written for certain."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-    append, write = EventWriter.append, train_job.write_checkpoint
+    append, write = EventWriter.append, journal.write_checkpoint
 
     def appended(writer: EventWriter, kind: str, **values: Any) -> int:
         seq = append(writer, kind, **values)
@@ -300,7 +300,7 @@ def witness(run: Run, path: Path) -> None:
         return there
 
     EventWriter.append = appended  # type: ignore[method-assign]
-    train_job.write_checkpoint = written
+    journal.write_checkpoint = written
 
 
 def plain(event: dict[str, Any] | None) -> dict[str, Any] | None:

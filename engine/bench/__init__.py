@@ -9,7 +9,7 @@ from engine.bench.ways import Bench, prepare
 from engine.bench.workloads import WORKLOADS, Workload
 from engine.devices import device_name
 from engine.errors import RequestError
-from engine.train_job import torch_device
+from engine.torch_device import torch_device
 
 __all__ = ["WORKLOADS", "Bench", "Workload", "main", "measure", "prepare"]
 

@@ -17,7 +17,7 @@ from engine.ranks.alone import OVER
 from engine.ranks.group import Group
 from engine.ranks.telling import heard
 from engine.tasks import build_tasks
-from engine.train_job import torch_device
+from engine.torch_device import torch_device
 from engine.training import Trainer
 
 Held = Callable[[str], AbstractContextManager[object]]
