@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.runs.column_alike import Shape, apart, floats
+from engine.runs.column_alike import Shape, apart
 from engine.runs.column_events import Gathered
+from engine.runs.column_numbers import PADDING, numbers_at
 from engine.runs.files import to_json
 
 numbers = st.one_of(
@@ -40,18 +41,46 @@ def event(seq: int, **changes: object) -> dict[str, object]:
     }
 
 
+def read(texts: list[bytes]) -> list[float]:
+    lengths = np.array([len(text) for text in texts])
+    codes = np.frombuffer(b" ".join(texts) + b"7" * PADDING, np.uint8)
+    return list(numbers_at(codes, np.cumsum(lengths + 1) - lengths - 1, lengths))
+
+
+SPELLED = [b"%.30f" % (1 / 3), b"1E5", b"00.5", b"5.", b"-.5", b"1234567.25", b"12345678", b"12345678."]
+SPELLED += [b"-1234567890123456.5", b"1234567890.123456789", b"0.0000123456789"]
+SPELLED += [b"%d" % (10**digits - 1) for digits in range(1, 28)]
+
+
 @given(st.lists(numbers, min_size=1, max_size=30))
 def test_floats_are_those_that_python_reads(values: list[float]) -> None:
-    texts = [json.dumps(value).encode() for value in values] + [b"%.30f" % (1 / 3), b"1E5", b"00.5"]
-    found = floats(texts)
+    texts = [json.dumps(value).encode() for value in values] + list(SPELLED)
+    found = read(texts)
     for text, value in zip(texts, found, strict=True):
         assert math.isclose(float(text), value, rel_tol=1e-14, abs_tol=1e-14), text
 
 
-@pytest.mark.parametrize("text", [b"1.2.3", b"-", b".", b"1-2", b"--1", b"e", b"1e", b"", b"-.e", b"+-1"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"1.2.3",
+        b"-",
+        b".",
+        b"1-2",
+        b"--1",
+        b"e",
+        b"1e",
+        b"",
+        b"-.e",
+        b"+-1",
+        b"12345678-",
+        b"12345678.5.",
+        b"1.5e",
+    ],
+)
 def test_what_is_no_number_is_refused(text: bytes) -> None:
     with pytest.raises(ValueError, match="convert"):
-        floats([b"1.5", text, b"2"])
+        read([b"1.5", text, b"2"])
 
 
 RATES = {"outer": 1e-3, "conv1.weight": [0.1, -0.2], "conv2.weight": [0.3, 4e-7], "norm10.shift": [0.5]}
@@ -66,7 +95,7 @@ def test_events_of_one_shape_are_read_without_a_parse(
     data = lines_of(*events, {"seq": 30, "kind": "note", "text": "e"})
     parsed, together = Gathered(), Gathered()
     parsed._add_values([json.loads(line) for line in data.splitlines()])
-    assert len(apart(data)[0]) == 29
+    assert [len(part) for part in apart(data)] == [29, 0, 1]
     monkeypatch.setattr(together, "_add_train", lambda _: pytest.fail("parsed"))
     together.add(data)
     for name, column in parsed.train.columns().items():
@@ -149,3 +178,18 @@ def test_lines_that_are_no_json_are_not_taken_for_numbers() -> None:
 def test_lines_without_a_shape(line: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         Shape(line)
+
+
+@pytest.mark.parametrize("last", [7.5e8, None, -1, "7", True], ids=str)
+def test_the_last_memory_that_is_one_counts(last: object) -> None:
+    speeds = [
+        {"seq": 30 + at, "time": 1.5, "kind": "speed", "step": 9, "memory_bytes": 5e8 + at} for at in range(3)
+    ]
+    odd = {"seq": 40, "time": 1.5, "kind": "speed", "step": 9, "memory_bytes": last}
+    data = lines_of(*(event(seq) for seq in range(1, 30)), *speeds, odd)
+    assert [len(part) for part in apart(data)] == [29, 4, 0]
+    parsed, together = Gathered(), Gathered()
+    parsed._add_values([json.loads(line) for line in data.splitlines()])
+    together.add(data)
+    assert together.memory_bytes == parsed.memory_bytes == (7.5e8 if last == 7.5e8 else 5e8 + 2)
+    assert together.events == parsed.events == 33

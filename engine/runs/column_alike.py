@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.runs.column_numbers import PADDING, numbers_at
 from engine.runs.column_rows import LARGEST_WHOLE, WIDEST, Array, Column
 
 MARK = b'"kind": "train"'
@@ -20,15 +21,10 @@ FEWEST = 8
 _IN_NUMBERS = b"0123456789.-+eE"
 _BLANKED = bytes(code if code in _IN_NUMBERS else 32 for code in range(256))
 _MARKED = bytes(code in _IN_NUMBERS for code in range(256))
-_WIDTH = 24
+_LONGEST_KEY = 24
+# Of these, which are many, the last alone is worth a parse.
+_SPEED = re.compile(rb'\{"seq": \d{1,15}, "time": [\d.]+, "kind": "speed", [^][{}]*\}').fullmatch
 _DIGIT = re.compile(rb"[0-9]").search
-# [where the point stands, place of the digit]: what a digit is worth.
-_WORTH = np.array(
-    [
-        [float(f"1e{point - place - 1 if place < point else point - place}") for place in range(_WIDTH)]
-        for point in range(_WIDTH + 1)
-    ]
-)
 
 Name = tuple[str, ...]
 """Keys from the outside in: `("outer_loss",)`, `("rates", "outer")`."""
@@ -61,7 +57,7 @@ class Shape:
         if text.translate(None, _IN_NUMBERS) != b"\n".join([self.skeleton] * len(lines)):
             return None
         # All tokens of a block at once: where stretches of letters of numbers begin and end.
-        padded = b" " + text + b" " * (_WIDTH + 1)
+        padded = b" " + text + b" " * PADDING
         codes = np.frombuffer(padded, np.uint8)
         inside = np.frombuffer(padded.translate(_MARKED), np.uint8)
         edges = np.flatnonzero(inside[1:] != inside[:-1]) + 1
@@ -72,7 +68,7 @@ class Shape:
         )
         begins, ends = (edges[first::2].reshape(-1, self.width)[:, wanted].T.ravel() for first in (0, 1))
         try:
-            found = _floats(codes, begins, ends - begins)
+            found = numbers_at(codes, begins, ends - begins)
         except ValueError:
             return None
         # One row for each token of a line, so that a list of places takes out a list's values.
@@ -111,7 +107,7 @@ class _Spelled:
         self._places = [at for at, _ in spelled]
         self._lengths = np.array([len(token) for _, token in spelled], np.intp)
         self._longest = int(self._lengths.max(initial=0))
-        if self._longest > _WIDTH:
+        if self._longest > _LONGEST_KEY:
             raise ValueError("a key of too many digits")
         texts = b"".join(token.ljust(self._longest, b"\0") for _, token in spelled)
         self._texts = np.frombuffer(texts, np.uint8).reshape(len(spelled), self._longest)
@@ -128,49 +124,17 @@ class _Spelled:
         return bool((texts == self._texts).all())
 
 
-def floats(tokens: list[bytes]) -> Column:
-    """Numbers `[n]` from their texts, right to about 15 digits. Raises ValueError for what is none.
-
-    Python takes 0.3 µs for a number of 17 digits, which is more than all else that a line takes.
-    """
-    lengths = np.fromiter(map(len, tokens), np.intp, len(tokens))
-    codes = np.frombuffer(b" ".join(tokens) + b" " * _WIDTH, np.uint8)
-    return _floats(codes, np.cumsum(lengths + 1) - lengths - 1, lengths)
-
-
-def _floats(codes: Array, begins: Array, lengths: Array) -> Column:
-    """Numbers `[n]` from texts that begin at these places of `codes`. Raises ValueError for what is none."""
-    width = min(_WIDTH, int(lengths.max(initial=0)) + 1)
-    texts = np.lib.stride_tricks.sliding_window_view(codes, width)[begins]
-    texts[np.arange(width) >= lengths[:, None]] = 0
-    digits = texts - 48
-    is_digit = digits < 10
-    is_point = texts == 46
-    points = np.flatnonzero(is_point)
-    slow = lengths >= _WIDTH
-    point = np.minimum(lengths, width)
-    point[points // width] = points % width
-    slow[points[1:][np.diff(points // width) == 0] // width] = True
-    other = np.flatnonzero(~(is_digit | is_point | (texts == 0)))
-    minus = (other % width == 0) & (texts.ravel()[other] == 45)
-    slow[other[~minus] // width] = True
-    slow |= ~is_digit[:, 0] & ~((texts[:, 0] == 45) & is_digit[:, 1])
-    point[slow] = 1
-    # einsum, since a matrix product would wake the threads of a BLAS for so little.
-    digits[~is_digit] = 0
-    values: Column = np.einsum("nw,nw->n", digits, _WORTH[:, :width][point])
-    values[other[minus] // width] *= -1
-    for place in np.flatnonzero(slow):  # exponents, mostly
-        begin = begins[place]
-        values[place] = float(codes[begin : begin + lengths[place]].tobytes())
-    return values
-
-
-def apart(data: bytes) -> tuple[list[bytes], list[bytes]]:
-    """Whole lines: those marked as train events, and the others."""
+def apart(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """Whole lines: those marked as train events, plain `speed` events, and the others."""
     lines = data[:-1].split(b"\n")
     marked = [line for line in lines if MARK in line]
-    return marked, [] if len(marked) == len(lines) else [line for line in lines if MARK not in line]
+    if len(marked) == len(lines):
+        return marked, [], []
+    speeds, others = [], []
+    for line in lines:
+        if MARK not in line:
+            (speeds if _SPEED(line) else others).append(line)
+    return marked, speeds, others
 
 
 def _tokens(value: Any) -> int:

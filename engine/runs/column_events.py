@@ -33,8 +33,9 @@ class Gathered:
     def add(self, data: bytes) -> None:
         """Adds whole lines in the order of the file; those that are no events are passed over."""
         if b'"resumed"' not in data:
-            marked, others = apart(data)
+            marked, speeds, others = apart(data)
             if len(marked) >= FEWEST and self._add_alike(marked):
+                self._add_last_memory(speeds)
                 data = b"".join(line + b"\n" for line in others)
         if data:
             self._add_values(values(data))
@@ -119,12 +120,21 @@ class Gathered:
         self.train.add(_train_columns(columns))
         return True
 
-    def _add_memory(self, events: list[dict[str, Any]]) -> None:
+    def _add_last_memory(self, lines: list[bytes]) -> None:
+        self.events += len(lines)
+        for line in reversed(lines):
+            found = events_by_kind(values(line + b"\n")).get("speed", [])
+            if self._add_memory(_placed(found)):
+                break
+
+    def _add_memory(self, events: list[dict[str, Any]]) -> bool:
+        """Takes the last memory that speed events say; False where none does."""
         for event in reversed(events):
             memory = number(event.get("memory_bytes"))
             if memory >= 0:
                 self.memory_bytes = memory
-                break
+                return True
+        return False
 
     def _add_validations(self, events: list[dict[str, Any]]) -> None:
         for steps, group in groupby(events, key=_inner_steps):
