@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from tui.compositing import SparingCompositor
 from tui.snapshot import Snapshot
 from tui.widgets.key_line import KeyLine
 from tui.widgets.top_line import TopLine
@@ -21,6 +22,10 @@ class PlaceScreen(Screen[None]):
 
     PLACE = ""
     _theme = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._compositor = SparingCompositor()
 
     @property
     def workbench(self) -> "Workbench":
