@@ -130,7 +130,8 @@ def apart(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
     marked = [line for line in lines if MARK in line]
     if len(marked) == len(lines):
         return marked, [], []
-    speeds, others = [], []
+    speeds: list[bytes] = []
+    others: list[bytes] = []
     for line in lines:
         if MARK not in line:
             (speeds if _SPEED(line) else others).append(line)
