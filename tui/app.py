@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import gc
-import time
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,11 +15,13 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from engine.errors import RequestError
+from tui.beginnings import Beginnings
 from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
 from tui.layouts import mend
 from tui.marks import stand_on
 from tui.output import plain
+from tui.presence import Presence
 from tui.remembered import remember_theme, remembered_theme
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
@@ -33,7 +34,6 @@ from tui.typed_ahead import OrderedKeys
 if TYPE_CHECKING:
     from engine.runs.rows import Options
     from tui.reader import Reader
-    from tui.runs.away import Absence, AwayCard
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
@@ -68,7 +68,7 @@ def _episode() -> Screen[None]:
     return EpisodeScreen()
 
 
-class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
+class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
     CSS_PATH = Path(__file__).with_name("theme.tcss")
@@ -110,10 +110,7 @@ class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         """The run, by id, that the other screens show: what was last opened, or begun."""
         self.laid_over: tuple[str, ...] = ()
         """Runs, by id, that Bench lays over each other, where several were opened together."""
-        self.absence: Absence | None = None
-        self._is_back = False
-        self._beginnings: list[Unbroken] = []
-        self._refused: str | None = None
+        self.beginnings = Beginnings(runs_dir, data_dir)
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._theme_kept = remembered_theme(self.available_themes) or DEFAULT_THEME
@@ -137,7 +134,7 @@ class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     def _begin_looking(self) -> None:
         """After the first frame."""
         self.reader.start()
-        self._remember()
+        self.remember_closing()
         self.set_timer(OPENED_SECONDS, _collect_garbage_again)
 
     def _look_for_terminal(self) -> None:
@@ -151,53 +148,13 @@ class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         # A picture may still wait while the app ends.
         if self.screen_stack and isinstance(self.screen, PlaceScreen):
             self.screen.refresh_picture()
-            self._show_absence()
-
-    @work(thread=True)
-    def _remember(self) -> None:
-        """Reads when the app was last closed on this runs folder."""
-        from tui.runs.away import Absence
-
-        self.absence = Absence(self.runs_dir)
-        self.call_from_thread(self._show_absence)
-
-    def _show_absence(self) -> None:
-        """Once both are known, the first picture and the last closing: a card with what happened between."""
-        if self.absence is None or not self.snapshot.taken or self._is_back:
-            return
-        self._is_back = True
-        card = self.absence.card(self.snapshot.runs)
-        if card is None:
-            self._begin_presence()
-        else:
-            self.push_screen(card, self._begin_presence)
-            self._ask_tests(self.absence, card)
-
-    @work(thread=True)
-    def _ask_tests(self, absence: "Absence", card: "AwayCard") -> None:
-        """What the tests say is read for the card that is there."""
-        lines = absence.with_tests(self.snapshot.runs)
-        if lines:
-            self.call_from_thread(card.say, lines)
-
-    def _begin_presence(self, _: None = None) -> None:
-        """What ends from here on is seen; that is written again and again, since a lost line ends the app."""
-        from tui.runs.away import SEEN_SECONDS
-
-        self._be_present()
-        self.set_interval(SEEN_SECONDS, self._be_present)
-
-    @work(thread=True, group="presence")
-    def _be_present(self) -> None:
-        if self.absence is not None:
-            self.absence.note()
+            self.show_absence()
 
     async def on_unmount(self) -> None:
         if "reader" in vars(self):  # it has been asked for
             self.reader.end()
-        if self.absence is not None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.to_thread(self.absence.note), LEAVING_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self.note_presence), LEAVING_SECONDS)
 
     def action_go(self, mode: str) -> None:
         """Another screen."""
@@ -218,44 +175,21 @@ class Workbench(GreyedKeys[int], OrderedKeys[int], Sparing[int]):
 
     def begin(self, what: Sequence[str], options: "Options") -> Unbroken:
         """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""
-        self._beginnings.append(Unbroken(partial(self._begin, what, options)))
-        return self._beginnings[-1]
 
-    def _begin(self, what: Sequence[str], options: "Options") -> None:
-        from tui.reader import in_one_sentence
-        from tui.session import Session, planned
-
-        try:
-            plan = planned(what, options, self.runs_dir, self.data_dir)
-            session = Session(plan, self.runs_dir, self.data_dir)
-            session.begin()
-        except Exception as fault:
-            self._refused = in_one_sentence(fault)
+        def refuse(text: str) -> None:
             with contextlib.suppress(RuntimeError):  # the app has been left
-                self.post_message(self.Refused(self._refused))
-            return
-        self.reader.follow(session)
+                self.post_message(self.Refused(text))
+
+        return self.beginnings.begin(what, options, self.reader.follow, refuse)
 
     def on_workbench_refused(self, message: Refused) -> None:
         """Says what could not be begun."""
-        self._refused = None
+        self.beginnings.refused = None
         self.complain(message.text)
-
-    def await_beginnings(self, seconds: float, say: Callable[[str], object]) -> None:
-        """Waits, when the app has been left, until what it was beginning is begun; says so, and what was
-        refused."""
-        end = time.monotonic() + seconds
-        under_way = [each for each in self._beginnings if not each.is_finished]
-        if under_way:
-            say("the trainings are being started; one moment")
-        if not all(each.wait(end - time.monotonic()) for each in under_way):
-            say(f"not all were started within {seconds:.0f} s; kshot runs list shows which were")
-        if self._refused is not None:
-            say(self._refused)
 
     def trainings_under_way(self) -> int:
         """How many trainings go on without the app, by the newest picture, or anew if some were begun."""
-        if not self._beginnings:
+        if not self.beginnings.asked:
             return len(self.snapshot.under_way())
         from engine.runs import list_runs
 
@@ -362,7 +296,7 @@ def run_workbench(runs_dir: Path, data_dir: Path) -> int:
     app.run()
     from tui.output import say
 
-    app.await_beginnings(BEGINNING_SECONDS, say)
+    app.beginnings.wait(BEGINNING_SECONDS, say)
     under_way = app.trainings_under_way()
     if under_way:
         plural = "s go" if under_way > 1 else " goes"
