@@ -34,6 +34,7 @@ from tui.typed_ahead import OrderedKeys
 if TYPE_CHECKING:
     from engine.runs.rows import Options
     from tui.reader import Reader
+    from tui.session import Session
 
 TERMINAL_LOOK_SECONDS = 2.0
 LOST_TERMINAL = 129
@@ -176,11 +177,14 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     def begin(self, what: Sequence[str], options: "Options") -> Unbroken:
         """Starts a task's algorithms (or a comparison) in the background; what is wrong becomes a notice."""
 
+        def follow(session: "Session") -> None:
+            self.reader.follow(session)
+
         def refuse(text: str) -> None:
             with contextlib.suppress(RuntimeError):  # the app has been left
                 self.post_message(self.Refused(text))
 
-        return self.beginnings.begin(what, options, self.reader.follow, refuse)
+        return self.beginnings.begin(what, options, follow, refuse)
 
     def on_workbench_refused(self, message: Refused) -> None:
         """Says what could not be begun."""
