@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
 from engine.runs import Summary, asked, plain
+from engine.runs.freed_memory import keep_freed_memory
 from tui.run_list import RunList
 from tui.running_tests import RunningTests
 from tui.snapshot import SessionNow, Snapshot, TestNow
@@ -158,6 +159,8 @@ class Looker:
             return
         from engine.runs.columns import HistoryReader  # NumPy: not before it is needed.
 
+        if not self._histories:
+            keep_freed_memory()
         known = {summary.id: summary.run for summary in self._runs}
         shown = [run_id for run_id in watched if run_id in known]
         for run_id in shown:

@@ -132,9 +132,8 @@ def apart(data: bytes) -> tuple[list[bytes], list[bytes], list[bytes]]:
         return marked, [], []
     speeds: list[bytes] = []
     others: list[bytes] = []
-    for line in lines:
-        if MARK not in line:
-            (speeds if _SPEED(line) else others).append(line)
+    for line in [line for line in lines if MARK not in line]:
+        (speeds if _SPEED(line) else others).append(line)
     return marked, speeds, others
 
 
