@@ -56,7 +56,7 @@ def compare(
         ),
     ],
     set_: given.Set = None,
-    budget: given.Budget = "quick",
+    budget: given.Budget = None,
     baseline: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +66,7 @@ def compare(
     seed: given.Seed = None,
     seeds: given.Seeds = None,
     device: given.Device = None,
-    name: Annotated[str | None, typer.Option("--name", help="A name for the runs that this begins.")] = None,
+    name: given.Name = None,
     time_limit: given.TimeLimit = None,
     fresh: given.Fresh = False,
     detach: given.Detach = False,
@@ -106,7 +106,7 @@ def compare(
     if equal_seconds is not None and silent:
         raise RequestError(f"--equal-seconds and {silent} do not go together: give one")
     cut_at = None if equal_seconds in (None, SHORTEST) else _seconds(equal_seconds)
-    options = Options(budget, given.overrides(set_, time_limit), seed, seeds, device, fresh)
+    options = Options(budget or "quick", given.overrides(set_, time_limit), seed, seeds, device, fresh)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     planned = plan(requested_comparison(what, baseline), options, runs_folder, data_folder)
     if dry_run:

@@ -1,9 +1,7 @@
 """`kshot evaluate`: accuracy or error of one run after 0..k inner steps."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from tui import options as given
 from tui.output import emit, emit_json, terminal_width
@@ -12,9 +10,7 @@ from tui.output import emit, emit_json, terminal_width
 def evaluate(
     run: given.RunName,
     set_: given.Set = None,
-    device: Annotated[
-        str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to test.")
-    ] = None,
+    device: given.Device = None,
     json: given.Json = False,
     runs_dir: given.RunsDir = None,
     data_dir: given.DataDir = None,

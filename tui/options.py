@@ -64,10 +64,14 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change one value of the spec; may be given again."),
 ]
-Budget = Annotated[str, typer.Option("--budget", metavar="quick|paper", help="How long to train.")]
+Budget = Annotated[
+    str | None, typer.Option("--budget", metavar="quick|paper", help="How long to train (quick).")
+]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="The first seed of the training.")]
 Seeds = Annotated[int | None, typer.Option("--seeds", min=1, max=1000, metavar="N", help="Train N seeds.")]
-Device = Annotated[str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to train.")]
+Device = Annotated[
+    str | None, typer.Option("--device", metavar="auto|cpu|cuda|mps", help="Where to compute.")
+]
 DryRun = Annotated[
     bool,
     typer.Option(
@@ -83,6 +87,7 @@ Processes = Annotated[
     int | None,
     typer.Option("--processes", min=1, metavar="N", help="Share each meta-batch among N processes here."),
 ]
+Name = Annotated[str | None, typer.Option("--name", help="A name for the runs that this begins.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Train anew what a finished run could serve.")]
 Detach = Annotated[
     bool, typer.Option("--detach", help="Leave the runs in the background and print their ids, one a line.")
@@ -90,6 +95,9 @@ Detach = Annotated[
 RunName = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's id or name.", autocompletion=complete_run)
 ]
+_RUNS = typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=complete_run)
+RunNames = Annotated[list[str], _RUNS]
+AnyRunNames = Annotated[list[str] | None, _RUNS]
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 

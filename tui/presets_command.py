@@ -43,13 +43,13 @@ def group(kind: Kind) -> typer.Typer:
                     "--task", metavar="TASK", help="Merge with this task.", autocompletion=given.complete_task
                 ),
             ] = None,
-            budget: given.Budget = "quick",
+            budget: given.Budget = None,
             set_: given.Set = None,
             all_: given.All = False,
             json: given.Json = False,
         ) -> int:
             if task is not None:
-                return _show_merged(task, name, budget, given.overrides(set_, None), all_, json)
+                return _show_merged(task, name, budget or "quick", given.overrides(set_, None), all_, json)
             if all_:
                 from engine.errors import RequestError
 

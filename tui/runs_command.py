@@ -1,20 +1,16 @@
 """`kshot runs`: list, look at, and steer runs."""
 
-from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from tui import options as given
 from tui import replay_command
 from tui.output import emit, emit_json, say
+from tui.steering import ask_each, check_state, distinct
 
 app = typer.Typer(help="List runs, watch them, stop and resume them.", rich_markup_mode=None)
-
-Several = Annotated[
-    list[str], typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run)
-]
 
 
 @app.callback(invoke_without_command=True)
@@ -82,17 +78,14 @@ def watch(run: given.RunName, runs_dir: given.RunsDir = None) -> int:
 
 
 @app.command("pause")
-def pause(runs: Several, runs_dir: given.RunsDir = None) -> int:
+def pause(runs: given.RunNames, runs_dir: given.RunsDir = None) -> int:
     """Ask runs to write a checkpoint and wait for `resume`."""
     return _ask(runs, runs_dir, "pause")
 
 
 @app.command("stop")
 def stop(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run),
-    ] = None,
+    runs: given.AnyRunNames = None,
     all_: Annotated[bool, typer.Option("--all", help="All that are queued, starting or running.")] = False,
     runs_dir: given.RunsDir = None,
 ) -> int:
@@ -113,7 +106,7 @@ def stop(
 
 @app.command("resume")
 def resume(
-    runs: Several,
+    runs: given.RunNames,
     processes: given.Processes = None,
     detach: given.Detach = False,
     json: given.Json = False,
@@ -133,8 +126,8 @@ def resume(
 
     folder, data_folder = given.folders(runs_dir, data_dir)
     trainings = []
-    for found in _distinct(find_run(folder, text) for text in runs):
-        _check_state(found, RESUMABLE, "resume")
+    for found in distinct(find_run(folder, text) for text in runs):
+        check_state(found, RESUMABLE, "resume")
         spec = load_spec(found.spec_path)
         check_processes(spec, processes or 1)
         label = summarise(found).name or spec.origin.algorithm
@@ -186,10 +179,7 @@ def fork(
 
 @app.command("remove")
 def remove(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="RUN", help="Runs by id or name.", autocompletion=given.complete_run),
-    ] = None,
+    runs: given.AnyRunNames = None,
     undo: Annotated[
         bool, typer.Option("--undo", help="Put runs back; without RUN the last one removed.")
     ] = False,
@@ -208,9 +198,9 @@ def remove(
         return 0
     if not runs:
         raise RequestError("kshot runs remove: name the runs to remove")
-    found = list(_distinct(find_run(folder, text) for text in runs))
+    found = distinct(find_run(folder, text) for text in runs)
     for run in found:
-        _check_state(run, ("paused", "stopped", "crashed", "failed", "finished"), "remove")
+        check_state(run, ("paused", "stopped", "crashed", "failed", "finished"), "remove")
     for run in found:
         move_to_trash(run)
         emit(run.id)
@@ -251,12 +241,7 @@ app.command("replay-step")(replay_command.replay_step)
 
 @app.command("export")
 def export(
-    runs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="RUN", help="Runs by id or name; none: all.", autocompletion=given.complete_run
-        ),
-    ] = None,
+    runs: given.AnyRunNames = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="csv|json", help="CSV has a line an episode.")
     ] = "csv",
@@ -264,7 +249,7 @@ def export(
 ) -> int:
     """Write every result of runs to standard output.
 
-    That is each episode's value after each recorded step."""
+    That is each episode's value after each recorded step; of all runs where none is named."""
     from engine.errors import RequestError
     from engine.runs import all_runs, find_run
     from tui.run_texts import exported_csv, exported_json
@@ -272,7 +257,7 @@ def export(
     if format_ not in ("csv", "json"):
         raise RequestError(f'--format "{format_}" is unknown; there are csv, json')
     folder = _folder(runs_dir)
-    found = list(_distinct(find_run(folder, text) for text in runs) if runs else all_runs(folder))
+    found = distinct(find_run(folder, text) for text in runs) if runs else list(all_runs(folder))
     if format_ == "json":
         emit_json(exported_json(found))
     else:
@@ -286,45 +271,8 @@ def _folder(runs_dir: Path | None) -> Path:
     return runs_folder(runs_dir)
 
 
-def _distinct(runs: Any) -> list[Any]:
-    return list({run.id: run for run in runs}.values())
-
-
 def _ask(texts: list[str], runs_dir: Path | None, word: str) -> int:
-    from engine.runs import ask, find_run, read_status
-    from engine.runs.processes import stop_paused
-    from engine.runs.status import LIVE
+    from engine.runs import find_run
 
-    found = _distinct(find_run(_folder(runs_dir), text) for text in texts)
-    for run in found:
-        _check_state(run, LIVE | {"paused"} if word == "stop" else LIVE, word)
-    for run in found:
-        if read_status(run).state == "paused":
-            stop_paused(run)
-            say(f"{run.id}: stopped")
-        else:
-            ask(run, word)
-            say(f"{run.id}: asked to {word} after a checkpoint")
+    ask_each(distinct(find_run(_folder(runs_dir), text) for text in texts), word)
     return 0
-
-
-def _check_state(run: Any, states: Collection[str], word: str) -> None:
-    """Refuses the whole request before anything is done when one run is in no state for it."""
-    from engine.errors import RequestError
-    from engine.runs import asked, read_status
-    from engine.runs.status import LIVE
-
-    state = read_status(run).state
-    if state not in states:
-        if word == "resume" and state in LIVE and asked(run) & {"stop", "pause"}:
-            raise RequestError(
-                f"run {run.id} is about to {'stop' if 'stop' in asked(run) else 'pause'}; "
-                "try again in a moment, once it has"
-            )
-        if word == "remove" and state in LIVE:
-            raise RequestError(f"run {run.id} is {state}; stop it first: kshot runs stop {run.id}")
-        if word == "resume" and state in LIVE:
-            raise RequestError(
-                f"second writer: run {run.id} is {state} already; kshot runs watch {run.id} follows it"
-            )
-        raise RequestError(f"run {run.id} is {state}; there is nothing to {word}")

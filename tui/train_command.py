@@ -19,14 +19,12 @@ def train(
         ),
     ],
     set_: given.Set = None,
-    budget: Annotated[
-        str | None, typer.Option("--budget", metavar="quick|paper", help="How long to train (quick).")
-    ] = None,
+    budget: given.Budget = None,
     seed: given.Seed = None,
     seeds: given.Seeds = None,
     device: given.Device = None,
     processes: given.Processes = None,
-    name: Annotated[str | None, typer.Option("--name", help="A name for the run.")] = None,
+    name: given.Name = None,
     time_limit: given.TimeLimit = None,
     fresh: given.Fresh = False,
     detach: given.Detach = False,
