@@ -2,6 +2,10 @@
 
 import unicodedata
 
+UNSEEN = ("Cc", "Cf", "Cs")
+"""Categories of Unicode that move the cursor, colour, turn or hide text, or are no characters at all."""
+LINE_ENDS = ("Zl", "Zp")
+
 
 def plain(text: str) -> str:
     """One line without control characters: a name in a file cannot move the cursor or colour the screen."""
@@ -10,5 +14,21 @@ def plain(text: str) -> str:
     return "".join(
         " " if character.isspace() else character
         for character in text
-        if character.isspace() or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+        if character.isspace() or unicodedata.category(character) not in UNSEEN
     )
+
+
+def escaped(json: str) -> str:
+    """JSON text in which every such character of a string is written `\\uXXXX`: the same value to whoever
+    reads it as JSON, harmless to a terminal. Line feeds between its parts stay."""
+    return "\n".join(
+        line if line.isprintable() else "".join(map(_escaped, line)) for line in json.split("\n")
+    )
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or unicodedata.category(character) not in (*UNSEEN, *LINE_ENDS):
+        return character
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True))
+

@@ -63,8 +63,7 @@ def asked(case: Case, folder: Path) -> tuple[int, str, str]:
 
 def fault(case: Case, code: int, out: str, err: str) -> str | None:
     """What is wrong with an answer; None where nothing is."""
-    # What JSON leaves as it is in a text is for programs to read.
-    if CONTROL.search(err if "--json" in case.arguments else out + err):
+    if CONTROL.search(out + err):
         return "a control character"
     if code == 0:
         return _fault_of_what_works(case, out)

@@ -1,5 +1,6 @@
 """What is said in one way only: text from files, the name that was meant, slots, a run's time left."""
 
+import json
 import os
 from pathlib import Path
 
@@ -28,6 +29,20 @@ from tui.views import RunView
 )
 def test_text_from_files_is_cleaned_alike_on_the_command_line_and_in_runs(text: str, shown: str) -> None:
     assert output.plain(text) == plain(text) == shown
+
+
+def test_json_keeps_every_text_and_shows_a_terminal_nothing_to_obey(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    obeyed = [*range(0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    obeyed += [0x200E, 0x200F, 0x61C, 0x2028, 0x2029, 0xFEFF, 0xDFFF, 0xD800, 0xE0001]
+    text = "".join(map(chr, obeyed))
+    value = {text: [text, {"deep": text}], "plain": "caf\u00e9 \u2192 \u6f22\u5b57 \u3000\U0001f600"}
+    output.emit_json(value)
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == value
+    assert not set(printed) & (set(text) - {"\n"})
+    assert value["plain"] in printed  # what people write stays as they wrote it
 
 
 def test_text_from_runs_is_cut_short() -> None:

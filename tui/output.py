@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.texts import escaped
 from engine.texts import plain as plain
 
 PIPED_WIDTH = 80
@@ -28,7 +29,12 @@ def emit(text: str) -> None:
 
 def emit_json(value: Any) -> None:
     """JSON on standard output; numbers that are not finite become null."""
-    print(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=2, default=str))
+    print(as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """JSON to print or to keep: what a terminal might obey is escaped in it, numbers not finite are null."""
+    return escaped(json.dumps(finite(value), ensure_ascii=False, allow_nan=False, indent=2, default=str))
 
 
 def finite(value: Any) -> Any:
