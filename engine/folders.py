@@ -24,17 +24,26 @@ def data_folder(override: Path | None = None) -> Path:
     """
     if override is not None:
         return at_home(override)
-    return _from_environment("KSHOT_DATA") or _needed("XDG_DATA_HOME", ".local/share") / "kshot" / "data"
+    return _from_environment("KSHOT_DATA") or user_folder("XDG_DATA_HOME", ".local/share") / "kshot" / "data"
 
 
 def cache_folder() -> Path:
     """The folder of packed images: KSHOT_CACHE, or XDG cache `/kshot`. It need not exist."""
-    return _from_environment("KSHOT_CACHE") or _needed("XDG_CACHE_HOME", ".cache") / "kshot"
+    return _from_environment("KSHOT_CACHE") or user_folder("XDG_CACHE_HOME", ".cache") / "kshot"
 
 
 def config_folder() -> Path:
     """The folder of the user's choices: XDG config `/kshot`. It need not exist."""
     return _xdg("XDG_CONFIG_HOME", ".config") / "kshot"
+
+
+def user_folder(name: str, fallback: str) -> Path:
+    """A folder of the user, named by an XDG variable or lying in the home folder. Raises RequestError where
+    nobody knows either."""
+    try:
+        return _xdg(name, fallback)
+    except RuntimeError:
+        raise RequestError(f"nobody knows your home folder: set HOME, or {name}") from None
 
 
 def _from_environment(name: str) -> Path | None:
@@ -46,10 +55,3 @@ def _xdg(name: str, fallback: str) -> Path:
     value = os.environ.get(name, "")
     # The XDG specification: a relative path is invalid and to be ignored.
     return Path(value) if value and Path(value).is_absolute() else Path.home() / fallback
-
-
-def _needed(name: str, fallback: str) -> Path:
-    try:
-        return _xdg(name, fallback)
-    except RuntimeError:
-        raise RequestError(f"nobody knows your home folder: set HOME, or {name}") from None

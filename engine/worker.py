@@ -17,6 +17,7 @@ from pathlib import Path
 import engine.batch_signals  # noqa: F401  before all that takes time
 from engine.devices import device_name
 from engine.errors import RequestError
+from engine.folders import at_home
 from engine.fused.library import NoKernelsError, compiled
 from engine.presets import load_spec
 from engine.ranks.companions import LEFT_ALONE, Companions, Sharing, Signals, end_with
@@ -132,7 +133,7 @@ def ranks(options: list[str]) -> int:
     where, asked = launched.place(), launched.parsed(options)
     launched.settle(options)
     if asked.data_dir is not None:
-        os.environ["KSHOT_DATA"] = str(asked.data_dir.expanduser().absolute())
+        os.environ["KSHOT_DATA"] = str(at_home(asked.data_dir).absolute())
     if where.rank:
         return launched.follow(where)
     run, descriptor = launched.opened(asked, where)

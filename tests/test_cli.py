@@ -109,6 +109,10 @@ BAD = [
     (["train", "sine-10shot", "maml", "--set", "adaptation.momentum=0.5"], UNREAD),
     (["compare", "sine-10shot", "maml", "anil", "--set", "maml:adaptation.momentum=0.5"], UNREAD),
     (["compare", "sine-10shot", "maml", "--time-limit", "soon"], "10m"),
+    (["train", "sine-10shot", "maml", "--time-limit", "1h30"], "1h30m"),
+    (["train", "~nobody-of-that-name/spec.yaml"], "~nobody-of-that-name/spec.yaml"),
+    (["train", "sine-10shot", "maml", "--data-dir", "~nobody-of-that-name"], "--data-dir ~nobody"),
+    (["runs", "show", "~nobody-of-that-name/run"], "no run '~nobody-of-that-name/run'"),
     (["compare", "glyphs-5way-1shot", "maml", "--set", "task.shots=25"], "25"),
     (["compare", "miniimagenet-5way-1shot", "maml"], "miniimagenet"),
     (["evaluate", "no-such-run"], "no-such-run"),
@@ -335,6 +339,11 @@ def test_dry_run_starts_nothing(kshot, runs):
 )
 def test_time_limits(text, expected):
     assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_help_says_what_a_time_limit_without_a_unit_is(kshot, command):
+    assert "a number alone is seconds" in " ".join(kshot(command, "--help")[1].split())
 
 
 def test_json_has_no_number_that_is_not_finite(capsys):

@@ -31,8 +31,10 @@ from engine.presets.source import read_text
 from engine.runs import (
     EventWriter,
     create_run,
+    find_run,
     processes,
     read_status,
+    runs_folder,
     start_worker,
     write_checkpoint,
     write_request,
@@ -41,6 +43,8 @@ from engine.runs import (
 from engine.runs.episodes import Asking, question
 from engine.runs.slots import slots_folder
 from tui import cli
+from tui.compare.export import write_new
+from tui.names import preset_names
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN = {"folder": "mine", "image_size": 6, "channels": 3}
@@ -280,15 +284,37 @@ def test_a_home_that_nobody_has_is_no_traceback(text: str, monkeypatch: pytest.M
         data.check(text)
 
 
+def test_a_home_that_nobody_has_is_a_folder_like_any_other_for_runs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "~nobody-of-that-name"
+    assert runs_folder(Path(name)) == tmp_path / name
+    monkeypatch.setenv("KSHOT_RUNS", name)
+    assert runs_folder() == tmp_path / name
+    with pytest.raises(RequestError, match="no run '~nobody"):
+        find_run(tmp_path, name)
+    monkeypatch.setenv("KSHOT_PRESETS", name)
+    assert "maml" in preset_names("algorithms")
+    monkeypatch.delenv("KSHOT_PRESETS")
+    with pytest.raises(RequestError, match=r"cannot write ~nobody.*No such file"):
+        write_new(Path(name) / "table.md", "")
+    own = ["task.folder=~nobody-of-that-name/mine", "task.image_size=6", "task.channels=3"]
+    spec = resolve("glyphs-5way-1shot", "maml", overrides=["task.dataset=folder", *own]).spec
+    assert getattr(spec.task, "folder", "") == str(tmp_path / name / "mine")
+
+
 def test_no_home_at_all_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     def lost() -> Path:
         raise RuntimeError("Could not determine home directory.")
 
-    for name in ("KSHOT_DATA", "XDG_DATA_HOME"):
+    for name in ("KSHOT_DATA", "KSHOT_RUNS", "XDG_DATA_HOME"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(Path, "home", lost)
     with pytest.raises(RequestError, match="set HOME, or XDG_DATA_HOME"):
         data_folder()
+    with pytest.raises(RequestError, match="set HOME, or XDG_DATA_HOME"):
+        runs_folder()
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5000, "a\0b/c", "/" + "y" * 300])

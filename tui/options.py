@@ -81,7 +81,11 @@ DryRun = Annotated[
 ]
 TimeLimit = Annotated[
     str | None,
-    typer.Option("--time-limit", metavar="10m", help="End each training as finished after this time."),
+    typer.Option(
+        "--time-limit",
+        metavar="10m",
+        help="End each training as finished after this time: 90s, 10m, 1h30m; a number alone is seconds.",
+    ),
 ]
 Processes = Annotated[
     int | None,
@@ -103,12 +107,16 @@ _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}
 
 
 def seconds(text: str) -> float:
-    """A time as `90`, `90s`, `10m`, `1.5h` or `1h30m` in seconds; RequestError for anything else."""
+    """A time as `90`, `90s`, `10m`, `1.5h` or `1h30m` in seconds; RequestError for anything else.
+
+    A number alone is seconds; beside others it needs its unit: `1h30` would be read as one would not mean it.
+    """
     compact = text.strip().lower().replace(" ", "")
     pieces = re.findall(r"(\d+(?:\.\d+)?)(min|[smh]?)", compact)
     whole = "".join(number + unit for number, unit in pieces)
     total = sum(float(number) * _UNITS[unit] for number, unit in pieces)
-    if not compact or whole != compact or total <= 0:
+    bare = len(pieces) > 1 and any(not unit for _, unit in pieces)
+    if not compact or whole != compact or total <= 0 or bare:
         raise RequestError(f'--time-limit "{text}" is no time; write 90s, 10m or 1h30m')
     return total
 

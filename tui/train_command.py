@@ -143,12 +143,11 @@ def _specs(what: Sequence[str], options: Any, budget: str | None) -> list[Any]:
 
 def _read_spec(text: str, options: Any) -> Any:
     """The spec of a file, with --seed and --device laid over; its other values are as they were resolved."""
-    from pathlib import Path
-
     from engine.errors import RequestError
+    from engine.folders import at_home
     from engine.presets import load_spec
 
-    path = Path(text).expanduser()
+    path = at_home(text)
     if path.suffix not in (".yaml", ".yml"):
         raise RequestError(f"kshot train {text}: name an algorithm too; kshot algorithms lists them")
     laid_over = [*options.overrides]

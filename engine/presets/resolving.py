@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from engine.folders import at_home
 from engine.presets.files import Preset, load_preset
 from engine.presets.layers import (
     Layer,
@@ -77,7 +77,7 @@ def _anchored(spec: Spec) -> Spec:
     task = spec.task
     if not isinstance(task, ImageTask) or task.folder is None or "/" not in task.folder:
         return spec
-    folder = str(Path(task.folder).expanduser().absolute())
+    folder = str(at_home(task.folder).absolute())
     return spec.model_copy(update={"task": task.model_copy(update={"folder": folder})})
 
 

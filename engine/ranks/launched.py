@@ -15,6 +15,7 @@ from typing import NamedTuple
 from engine.data import check_task_fits, data_folder
 from engine.devices import check_device, check_model
 from engine.errors import RequestError
+from engine.folders import at_home
 from engine.presets import Spec, load_spec, resolve
 from engine.ranks.companions import Signals
 from engine.ranks.refusals import check_processes, devices_of
@@ -90,7 +91,7 @@ def _spec(asked: argparse.Namespace) -> Spec:
         laid_over = [*asked.set]
         laid_over += [] if asked.seed is None else [f"seed={asked.seed}"]
         laid_over += [] if asked.device is None else [f"device={asked.device}"]
-        return load_spec(Path(asked.what[0]).expanduser(), overrides=laid_over)
+        return load_spec(at_home(asked.what[0]), overrides=laid_over)
     if len(asked.what) != 2:
         raise RequestError("engine.worker ranks takes TASK ALGORITHM, one SPEC.yaml or one RUN")
     settings = {"budget": asked.budget, "seed": asked.seed, "device": asked.device}

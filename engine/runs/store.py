@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
+from engine.folders import at_home, user_folder
 from engine.runs.files import plain, sync_folder, to_json, write_whole
 from engine.runs.locks import lock_within, probe, same_file
 
@@ -73,12 +74,10 @@ class Run:
 def runs_folder(override: Path | None = None) -> Path:
     """The runs folder: `--runs-dir`, else KSHOT_RUNS, else the user's data folder. It need not exist yet."""
     if override is not None:
-        return Path(override).expanduser().absolute()
+        return at_home(override).absolute()
     if given := os.environ.get("KSHOT_RUNS"):
-        return Path(given).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME", "")
-    home = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
-    return home / "kshot" / "runs"
+        return at_home(given).absolute()
+    return user_folder("XDG_DATA_HOME", ".local/share") / "kshot" / "runs"
 
 
 def create_run(
@@ -242,7 +241,7 @@ def find_run(runs_dir: Path, text: str) -> Run:
 
     Of several runs of one name the newest is meant. Raises RequestError, naming candidates or the nearest ID.
     """
-    for path in (runs_dir / text, Path(text).expanduser()) if text else ():
+    for path in (runs_dir / text, at_home(text)) if text else ():
         run = Run(path.absolute())
         if not path.name.startswith(".") and (run.spec_path.is_file() or run.status_path.is_file()):
             return run

@@ -1,6 +1,5 @@
 """A table as Markdown, CSV or JSON: to read, to copy, to write to a file."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -12,10 +11,11 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.errors import RequestError
+from engine.folders import at_home
 from tui import tables
 from tui.compare.view import Table
 from tui.keys import Key, place
-from tui.output import finite, plain
+from tui.output import as_json, plain
 from tui.widgets.key_line import KeyLine
 
 if TYPE_CHECKING:
@@ -35,19 +35,19 @@ def exported(table: Table, kind: str) -> str:
         return tables.markdown(table)
     if kind == "csv":
         return tables.comma_separated([table])
-    return json.dumps(finite(table), ensure_ascii=False, allow_nan=False, indent=2, default=str)
+    return as_json(table)
 
 
 def write_new(path: Path, text: str) -> str:
     """Writes a file that is not there yet; returns what to say. Raises RequestError."""
     try:
-        with path.expanduser().open("x", encoding="utf-8") as file:
+        with at_home(path).open("x", encoding="utf-8") as file:
             file.write(text + "\n")
     except FileExistsError as fault:
         raise RequestError(f"{path} is there already; give another name") from fault
-    except (OSError, RuntimeError, ValueError) as fault:
+    except (OSError, ValueError) as fault:
         raise RequestError(f"cannot write {path}: {getattr(fault, 'strerror', None) or fault}") from fault
-    return f"written to {path.expanduser().absolute()}"
+    return f"written to {at_home(path).absolute()}"
 
 
 class ExportScreen(ModalScreen[None]):
