@@ -9,6 +9,7 @@ from engine.devices import device_name
 from engine.errors import RequestError
 from engine.presets import Spec, spec_from_dict
 from engine.runs import Run, pending_requests, read_verified, withdraw_request
+from engine.runs.checkpoints import NAME as CHECKPOINT_NAME
 from engine.runs.files import plain, write_whole
 
 KIND = "evaluate"
@@ -66,10 +67,16 @@ def evaluations(run: Run) -> list[str]:
 
 
 def _names(request: dict[str, Any]) -> tuple[str, ...]:
-    """The checkpoints that a request names: `checkpoint`, or `checkpoints`."""
+    """The checkpoints that a request names: `checkpoint`, or `checkpoints`. A name is that of a file in the
+    run's own folder: no path may lead out of it."""
     names = request.get("checkpoints") or [request.get("checkpoint", "")]
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise RequestError("a request needs checkpoint, a file's name, or checkpoints, a list of them")
+    strange = next((name for name in names if not CHECKPOINT_NAME.fullmatch(name)), None)
+    if strange is not None:
+        raise RequestError(f"a request names checkpoints by STEP-DIGEST.pt alone, not {plain(repr(strange))}")
+    if len(set(names)) < len(names):
+        raise RequestError("a request names a checkpoint twice; those that predict together differ")
     return tuple(names)
 
 

@@ -1,5 +1,6 @@
 """Evaluation requests: each is answered once, however many workers were told of it."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -38,6 +39,33 @@ def evaluated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
 
     monkeypatch.setattr("engine.evaluate_job._result", evaluate)
     return seen
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        ("../../other/checkpoints/{file}", "STEP-DIGEST.pt alone"),
+        ("../checkpoints/{file}", "STEP-DIGEST.pt alone"),
+        ("{folder}/{file}", "STEP-DIGEST.pt alone"),
+        ("./{file}", "STEP-DIGEST.pt alone"),
+        ("a/../{file}", "STEP-DIGEST.pt alone"),
+        ("{file}\0", "STEP-DIGEST.pt alone"),
+        ("..", "STEP-DIGEST.pt alone"),
+        ("", "STEP-DIGEST.pt alone"),
+        ("{file} {file}", "twice"),
+    ],
+)
+def test_a_request_reads_no_checkpoint_but_the_run_s_own(run: Run, names: str, reason: str) -> None:
+    """Each of these paths leads to a whole checkpoint, or would to a loader that trusts it."""
+    file = list_checkpoints(run)[-1].path
+    other = run.path.parent / "other" / "checkpoints"
+    other.mkdir(parents=True)
+    (other / file.name).write_bytes(file.read_bytes())
+    given = [name.format(file=file.name, folder=other) for name in names.split(" ")]
+    path = run.requests / f"{NAME}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "checkpoints": given}))
+    asked = Asked.read(run, NAME)
+    assert asked.data is None and asked.error is not None and reason in asked.error
 
 
 def test_two_workers_evaluate_once(run: Run, evaluated: list[Asked], tmp_path: Path) -> None:
