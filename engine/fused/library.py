@@ -1,4 +1,4 @@
-"""The kernels, compiled once on the machine that they run on and kept in the cache folder."""
+"""The kernels, compiled once on the machine that they run on and kept."""
 
 import ctypes
 import fcntl
@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from engine.folders import cache_folder
+from engine.errors import RequestError
+from engine.fused.place import kernels_folder, open_to_others
 
 FOLDER = Path(__file__).parent
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-fopenmp")
@@ -51,17 +52,19 @@ def compiled(name: str, bits: int = 32) -> Path:
     compiler, source = _compiler(), FOLDER / f"{name}.cpp"
     flags = (*FLAGS, f"-DBITS={bits}")
     try:
-        library = cache_folder() / "kernels" / f"{_fingerprint(compiler, source, flags)}.so"
-        if not library.exists():
-            library.parent.mkdir(parents=True, exist_ok=True)
+        folder, elsewhere = kernels_folder()
+        if elsewhere is not None:
+            _say(elsewhere)
+        library = folder / f"{_fingerprint(compiler, source, flags)}.so"
+        if not _is_ours(library):
             with library.with_suffix(".lock").open("w") as lock:
                 # Whoever comes second finds it compiled.
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                if not library.exists():
+                if not _is_ours(library):
                     _compile(compiler, source, flags, library)
     except subprocess.TimeoutExpired:
         raise NoKernelsError(f"{compiler} did not end within {COMPILE_SECONDS:.0f} s") from None
-    except (OSError, subprocess.SubprocessError) as fault:
+    except (OSError, RequestError, subprocess.SubprocessError) as fault:
         raise NoKernelsError(f"the kernels could not be compiled: {_first_line(fault)}") from None
     return library
 
@@ -73,6 +76,23 @@ def why_not() -> str | None:
     except NoKernelsError as reason:
         return str(reason)
     return None
+
+
+def _is_ours(library: Path) -> bool:
+    """Whether it is there to be loaded; one that may be another user's work is as good as none."""
+    try:
+        fault = open_to_others(library)
+    except FileNotFoundError:
+        return False
+    if fault is not None:
+        _say(f"{fault}, so it is compiled anew")
+    return fault is None
+
+
+@lru_cache
+def _say(line: str) -> None:
+    """Once, where a worker's words go: to the run's log."""
+    print(f"kshot: {line}", file=sys.stderr, flush=True)
 
 
 def _compiler() -> str:
@@ -113,6 +133,7 @@ def _compile(compiler: str, source: Path, flags: Sequence[str], library: Path) -
             [compiler, "-shared", str(compiled), "-o", str(linked)],
         ):
             subprocess.run(command, capture_output=True, check=True, timeout=COMPILE_SECONDS)
+        linked.chmod(linked.stat().st_mode & ~0o022)
         linked.replace(library)
 
 
