@@ -23,6 +23,8 @@ from engine.data.parts import Classes
 from engine.data.supply import Supply
 from engine.folders import cache_folder
 
+TOLD = 2
+"""Raised when more is noted of the images, so that older packs are asked for it anew."""
 _MAGIC = b"kshot images 1\n"
 _PAGE = 4096
 _HASHED_AT_ONCE = 2**24
@@ -38,6 +40,8 @@ class Header:
     notes: tuple[str, ...]
     digest: str
     offset: int
+    told: int
+    """What the notes tell; those of an older pack may lack something."""
 
     @property
     def bytes(self) -> int:
@@ -69,6 +73,7 @@ def read_header(path: Path, key: str) -> Header | None:
             notes=tuple(raw["notes"]),
             digest=raw["digest"],
             offset=len(start) + length,
+            told=int(raw.get("told", 1)),
         )
         whole = path.stat().st_size == header.offset + header.bytes
         counts = [count for names in header.classes.values() for count in names.values()]
@@ -162,6 +167,7 @@ def _header_bytes(supply: Supply, classes: Classes, shape: tuple[int, ...], dige
         "shape": shape,
         "classes": classes,
         "notes": supply.notes(),
+        "told": TOLD,
         "digest": digest,
     }
     text = json.dumps(raw).encode()

@@ -15,6 +15,7 @@ class Dataset:
 
     image_size and channels are those of its episodes, source_size the pixels a side of its files (None: any).
     groups are its archives or folders: the name in `parts` order or of its own, then the accepted file names.
+    as_files: its images were published as files, without loss; else as a list, by which each makes a copy.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Dataset:
     folders: tuple[str, ...] = ()
     groups: tuple[tuple[str, ...], ...] = ()
     inverted: bool = False
+    as_files: bool = True
 
     @property
     def default_split(self) -> str:
@@ -80,6 +82,7 @@ DATASETS: dict[str, Dataset] = {
             "inside) in the folder miniimagenet of the data folder",
             folders=("miniimagenet", "mini-imagenet"),
             groups=_PART_GROUPS,
+            as_files=False,
         ),
         Dataset(
             name="cifar-fs",

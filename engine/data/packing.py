@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.data.cache import Header, bytes_of, digest_of, open_pack, pack_path, read_header, write_pack
+from engine.data.cache import TOLD, Header, bytes_of, digest_of, open_pack, pack_path, read_header, write_pack
 from engine.data.datasets import split_of
 from engine.data.parts import Classes, Parts, divide
 from engine.data.supply import Supply, supply_of
@@ -105,7 +105,7 @@ def _packed(
         note = f"held in memory: the cache {path.parent} cannot be used ({reason})"
         return images, digest_of(images), (*supply.notes(), note)
     images, header = found
-    return images, header.digest, header.notes
+    return images, header.digest, header.notes if header.told == TOLD else supply.notes()
 
 
 def _in_memory(supply: Supply, reason: str) -> np.ndarray:

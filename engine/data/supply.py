@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from engine.data.copies import copy_note
 from engine.data.datasets import DATASETS, Dataset, image_shape
 from engine.data.decoding import decode
 from engine.data.glyphs import CLASSES, DRAWINGS, VERSION, draw_classes
@@ -123,13 +124,7 @@ class Files:
         return groups
 
     def notes(self) -> tuple[str, ...]:
-        listing = self._listing()
-        notes = []
-        if self.dataset.source_size is not None:
-            lossy = any(
-                member.name.lower().endswith(".webp") for members in listing.values() for member in members
-            )
-            notes += ["recompressed (WebP)"] if lossy else []
+        notes = [*copy_note(self.dataset, self.listed())]
         expected = self.dataset.images_per_class
         if expected is not None:
             fewest = min(count for counts in self.classes().values() for count in counts.values())

@@ -34,7 +34,7 @@ algorithm's own, and batch statistics have a column where they differ."""
 UNTRAINED = "as initialised"
 ABSENT = {"copy": "as published", "trained_by": "by this one"}
 """What it means where a card says nothing of these; of the others nothing was recorded."""
-_ABOUT_IMAGES = ("recompressed", "images a class")
+_ABOUT_IMAGES = ("recompressed", "unknown copy", "images a class")
 
 
 def card_of(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def card_of(result: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def copy_notes(result: Mapping[str, Any]) -> list[str]:
-    """What of a result's images is not as they were published: recompressed, or fewer of them."""
+    """What of a result's images is not, or not known to be, as published: recompressed, or fewer of them."""
     notes = result.get("notes")
     told = [plain(note, 80) for note in notes if isinstance(note, str)] if isinstance(notes, list) else []
     return [note for note in told if any(word in note for word in _ABOUT_IMAGES)]
