@@ -37,6 +37,18 @@ def wait(run: Run, *states: str, step: int = 0, phase: str = "", seconds: float 
     raise AssertionError(f"{read_status(run)}\n{run.log_path.read_text()}")
 
 
+def finish(run: Run, seconds: float = 120.0) -> None:
+    """Waits until the run is finished, however long it takes; in vain only once it has made no step for so
+    many seconds. For a training of bounded length, on a machine of any speed."""
+    status = read_status(run)
+    while status.state != "finished":
+        before, until = (status.state, status.step), time.monotonic() + seconds
+        while (status.state, status.step) == before:
+            assert status.alive and time.monotonic() < until, f"{status}\n{run.log_path.read_text()}"
+            time.sleep(0.02)
+            status = read_status(run)
+
+
 def worker_of(run: Run) -> int:
     """The worker's process."""
     pid = read_status(run).pid

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as distributed
-from real_runs import wait
+from real_runs import finish, wait
 from sharded import CASES, PATIENCE, Trained, all_trained, disagreement, merged, trained, trainer_of
 from test_worker import last_parameters
 
@@ -216,7 +216,7 @@ def test_all_processes_pause_resume_and_end_together(tmp_path: Path) -> None:
     assert gone(third)
     assert processes_of(read_status(run)) == 2
     resume_run(run)
-    wait(run, "finished")
+    finish(run)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two GPUs here")
