@@ -9,7 +9,7 @@ import torch
 from engine.checkpoint import unpack
 from engine.data import data_folder
 from engine.errors import RequestError
-from engine.fused.place import kernels_folder
+from engine.fused.place import kept_elsewhere
 from engine.journal import Journal
 from engine.learner import Learner
 from engine.paths import FUSED
@@ -57,7 +57,7 @@ def built(
             journal.events.append("note", text=f"checkpoint {name} is damaged, passed over")
     journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
     journal.status.update(path=trainer.learner.path)
-    if trainer.learner.path == FUSED and (elsewhere := kernels_folder()[1]) is not None:
+    if trainer.learner.path == FUSED and (elsewhere := kept_elsewhere()) is not None:
         journal.events.append("note", text=elsewhere)
     return trainer
 

@@ -54,7 +54,9 @@ def test_none_is_loaded_from_a_folder_that_others_can_write_to(
         f"kshot: {cache / name} can be written to by other users (chmod go-w mends that), "
         f"so compiled kernels are kept in {library.parent}\n"
     )
+    assert said == f"kshot: {place.kept_elsewhere()}\n"
     (cache / name).chmod(0o755)
+    assert place.kept_elsewhere() is None
     assert compiled("kernels") == there
 
 

@@ -36,6 +36,14 @@ def kernels_folder() -> tuple[Path, str | None]:
     return private, f"{reason}, so compiled kernels are kept in {private}"
 
 
+def kept_elsewhere() -> str | None:
+    """The line that says so where they are not kept in the cache folder. Raises nothing."""
+    try:
+        return kernels_folder()[1]
+    except (OSError, RequestError):
+        return None
+
+
 def open_to_others(path: Path) -> str | None:
     """Why what lies at `path` may be another user's work; None where only this user and root can write there.
     Raises OSError."""
