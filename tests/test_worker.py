@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fake_runs import wait_until
-from real_runs import SINE, begin, wait, worker_of
+from real_runs import SINE, begin, finish, wait, worker_of
 
 from engine.presets import load_spec
 from engine.runs import (
@@ -60,7 +60,7 @@ def test_kill_and_resume_end_with_the_same_bytes(
     tmp_path: Path, task: str, algorithm: str, overrides: list[str]
 ) -> None:
     whole = begin(tmp_path / "whole", task, algorithm, overrides)
-    wait(whole, "finished")
+    finish(whole)
     broken = begin(tmp_path / "broken", task, algorithm, overrides)
     total, every = read_status(whole).steps, load_spec(whole.spec_path).training.checkpoint_every
     wait(broken, "running", step=random.randrange(every + every // 10, total // 2))
@@ -69,7 +69,7 @@ def test_kill_and_resume_end_with_the_same_bytes(
     saved = newest_good_checkpoint(broken)
     assert saved is not None and saved.step % every == 0
     resume_run(broken, Path(os.environ.get("KSHOT_DATA", tmp_path)))
-    wait(broken, "finished")
+    finish(broken)
     assert same(last_parameters(whole), last_parameters(broken))
     numbers = [e for e in latest(read_events(whole.events_path)[0]) if e["kind"] in ("train", "validation")]
     again = [e for e in latest(read_events(broken.events_path)[0]) if e["kind"] in ("train", "validation")]
