@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -530,6 +531,28 @@ def test_tests_under_way_and_the_verdict_are_told(tmp_path: Path) -> None:
         assert said.shown is not None and said.shown.plain == "testing maml: testing 120 of 600"
         await app.picture(pilot, Snapshot(2.0, runs, session=done))
         assert said.shown.plain.endswith("better by 0.279 ± 0.058; 3 compares")
+        many = tuple(TestingNow(f"maml {number}", "testing", 120, 600) for number in range(9))
+        await app.picture(pilot, Snapshot(3.0, runs, session=replace(testing, tests=many)))
+        box = app.screen.query_one("#said")
+        box.focus()
+        await pilot.press("end")
+        await until(pilot, lambda: "maml 8: testing" in screen_text(app))
+        await app.picture(pilot, Snapshot(4.0, runs, histories={}))
+        assert not box.display
+
+    run_app(tmp_path, (120, 36), action)
+
+
+def test_what_the_start_line_says_can_be_read_to_its_end(tmp_path: Path) -> None:
+    runs = made(tmp_path, "finished")
+
+    async def action(pilot: Pilot[int], app: App) -> None:
+        await app.picture(pilot, Snapshot(1.0, runs))
+        choose, line = app.screen.query_one(Choose), app.screen.query_one(StartLine)
+        choose.take(Selection("sine-10shot", tuple(entry.name for entry in choose.catalog.algorithms)))
+        line.focus()
+        await pilot.press("end")
+        await until(pilot, lambda: line.max_scroll_y == line.scroll_y > 0)
 
     run_app(tmp_path, (120, 36), action)
 
@@ -568,6 +591,8 @@ def test_which_runs_are_shown(tmp_path: Path) -> None:
     session = SessionNow("sine-10shot", {"maml": (newest, runs[2].id)}, (), (), False)
     shown = shown_runs(Snapshot(1.0, runs, session=session), None)
     assert [run.seed for run in shown] == [2, 0]
+    removed = SessionNow("sine-10shot", {"maml": ("20250101-000000-maml-s0-0000",)}, (), (), True)
+    assert shown_runs(Snapshot(1.0, runs, session=removed), None) == shown_runs(Snapshot(1.0, runs), None)
     one = looked_at(runs, None, None)
     assert one is not None and one.seed == 1
     assert sorted(row_names(runs).values()) == ["maml seed 0", "maml seed 1", "maml seed 2"]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fake_runs import make_run, make_spec, use_fake_worker, wait_until
 from runs_app import RunsApp, in_app, shown, snapshot_of, until
+from textual.containers import VerticalScroll
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
@@ -224,9 +225,16 @@ def test_a_fork_is_checked_while_one_types(tmp_path: Path, monkeypatch: pytest.M
         await pilot.press("enter")
         await pilot.pause(0.1)
         assert app.screen is question, "a wrong setting must not begin anything"
+        more = "training.iterations=50 training.tasks_per_batch=3 training.record_every=1 seed=3"
+        more += " training.checkpoint_every=7 outer.learning_rate=0.002 evaluation.episodes=20"
+        more += " training.validation.every=5 training.validation.episodes=9 evaluation.seed=3"
+        question.query_one("#answer", Input).value = f"adaptation.steps=5 {more}"
+        await until(pilot, lambda: question.query_one(VerticalScroll).max_scroll_y > 0)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: question.query_one(VerticalScroll).scroll_y > 0)
         question.query_one("#answer", Input).value = "adaptation.steps=5 seed=3"
-        await until(pilot, lambda: "adaptation.steps  1 → 5" in shown(app))
-        assert question.query_one("#name", Input).value == "maml, steps 5, seed 3"
+        await until(pilot, lambda: question.query_one("#name", Input).value == "maml, steps 5, seed 3")
+        assert "adaptation.steps  1 → 5" in shown(app)
         await pilot.press("enter")
         await until(pilot, lambda: len(list_runs(tmp_path)) == 2)
         await until(pilot, lambda: bool(app.told))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyte
+import pytest
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
@@ -9,6 +10,7 @@ from rich.style import Style
 from textual.geometry import Size
 from textual.strip import Strip
 
+from tui import sparing
 from tui.sparing import Sent
 
 WIDTH, HEIGHT = 40, 6
@@ -142,4 +144,15 @@ def test_a_screen_stands_again_as_it_was_left() -> None:
     screens.check()
     assert screens.part(2, 6, [strip(words[2], STYLES[2])]) == 0
     assert screens.part(2, 6, [strip("Runs", STYLES[4])]) > 0
+    screens.check()
+
+
+def test_styles_that_never_come_again_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sparing, "MOST_PENS", 50)
+    screens = Screens()
+    screens.whole(blank())
+    for number in range(200):
+        style = Style(color=f"#{number:02x}8040")
+        screens.part(number % HEIGHT, number % 30, [strip("x", style)])
+        assert len(screens.sent._pens) <= 50
     screens.check()

@@ -20,6 +20,7 @@ class Presence(App[ReturnType], Generic[ReturnType]):
     snapshot: Snapshot
     _absence: "Absence | None" = None
     _is_back = False
+    _is_noting = False
 
     @work(thread=True)
     def remember_closing(self) -> None:
@@ -55,9 +56,18 @@ class Presence(App[ReturnType], Generic[ReturnType]):
         self._be_present()
         self.set_interval(SEEN_SECONDS, self._be_present)
 
-    @work(thread=True, group="presence")
     def _be_present(self) -> None:
-        self.note_presence()
+        # On a file server that hangs one waiting thread is enough.
+        if not self._is_noting:
+            self._is_noting = True
+            self._note_presence()
+
+    @work(thread=True)
+    def _note_presence(self) -> None:
+        try:
+            self.note_presence()
+        finally:
+            self._is_noting = False
 
     def note_presence(self) -> None:
         """Remembers that the app is open now. Writes a file: never on the event loop."""

@@ -22,6 +22,7 @@ from textual.widget import AwaitMount
 
 CHEAP_TO_REPEAT = 3
 """Up to so many unchanged cells between changed ones are sent again: moving the cursor costs as much."""
+MOST_PENS = 16_384
 _OTHER_HALF = ""
 _UNKNOWN = "\0"
 Pen = tuple[frozenset[str], str, str]
@@ -127,6 +128,8 @@ class Sent:
 
     def _pen(self, style: Style) -> Pen:
         if style not in self._pens:
+            if len(self._pens) >= MOST_PENS:
+                self._pens.clear()  # each picture in colours brings thousands that never come again
             # Rich writes a style in one sequence before the text.
             written = style.render("x", color_system=self._system, legacy_windows=False)
             codes = written[2 : written.index("m")].split(";") if written.startswith("\x1b[") else []

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
@@ -145,16 +147,19 @@ def about_task(entry: TaskEntry) -> Text:
     return text
 
 
-class StartLine(Static, can_focus=True):
+class StartLine(VerticalScroll):
     """What would be started, what it would take, and the key that starts it."""
 
     class Pressed(Message):
         """Start what is chosen."""
 
     def __init__(self) -> None:
-        super().__init__("", id="start", markup=False)
+        super().__init__(id="start")
         self.border_title = "Start"
         self._shown: Text | None = None
+
+    def compose(self) -> ComposeResult:
+        yield Static("", markup=False)
 
     def draw(self, selection: Selection, outlook: Outlook | None, starting: bool) -> None:
         """Shows settings, estimate and the key."""
@@ -173,7 +178,7 @@ class StartLine(Static, can_focus=True):
             text.append(plain(selection.task), style="not bold")
         if text != self._shown:
             self._shown = text
-            self.update(text)
+            self.query_one(Static).update(text)
 
     def on_click(self) -> None:
         """A click starts too."""

@@ -76,7 +76,8 @@ class Curves(Vertical):
         yield Panel("Task", id="preview")
         with VerticalScroll(id="drawings"):
             yield Pictures(id="pictures")
-        yield Panel("Session", id="session")
+        with VerticalScroll(id="said"):
+            yield Panel("Session", id="session")
 
     def draw(
         self,
@@ -103,6 +104,7 @@ class Curves(Vertical):
         chart.show(curves, note, whole=whole if whole[1] and not self.by_time else None)
         self._lower(snapshot, runs, looked_at, preview)
         lines = Text(said) if said else session_lines(snapshot)
+        self.query_one("#said").display = bool(lines.plain)
         self.query_one("#session", Panel).put(lines if lines.plain else None)
 
     def _lower(

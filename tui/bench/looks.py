@@ -21,11 +21,12 @@ BenchScreen {
     #lists { height: 1fr; layout: vertical; }
     GroupedList { height: 1fr; scrollbar-size-vertical: 1; }
     #about { height: auto; max-height: 9; min-height: 4; scrollbar-size-vertical: 1; }
-    StartLine { height: auto; max-height: 9; overflow-y: auto; }
+    StartLine { height: auto; max-height: 9; scrollbar-size-vertical: 1; }
     .panel { height: auto; }
     #preview { max-height: 12; overflow-y: auto; }
     #drawings { height: 1fr; padding: 0 1; scrollbar-size-vertical: 1; }
-    #session { max-height: 7; overflow-y: auto; }
+    #said { height: auto; max-height: 7; scrollbar-size-vertical: 1; }
+    #said:focus .panel { border: round $accent; }
     #welcome { height: 1fr; content-align: left middle; padding: 0 3; }
     #curves Chart { height: 1fr; min-height: 7; }
     #fan, #layers { height: 11; }

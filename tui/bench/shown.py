@@ -19,14 +19,15 @@ def shown_runs(
     if len(chosen) > 1:
         return _of_one_task(chosen)
     session = snapshot.session
-    begun = [run for ids in session.runs.values() for run in ids] if session is not None else []
+    begun = [run_id for ids in session.runs.values() for run_id in ids] if session is not None else []
     if in_focus is not None and in_focus not in begun:
         focused = snapshot.run(in_focus)
         if focused is not None:
             return (focused,)
     if begun:
-        found = [snapshot.run(run) for run in begun]
-        return _of_one_task([summary for summary in found if summary is not None])
+        found = [run for run_id in begun if (run := snapshot.run(run_id)) is not None]
+        if found:
+            return _of_one_task(found)
     under_way = [summary for summary in snapshot.under_way() if summary.kind == "train"]
     if under_way:
         return _of_one_task(under_way)

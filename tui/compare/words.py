@@ -6,7 +6,7 @@ from tui.output import plain
 
 NOTHING = (
     "There is nothing to compare yet: no run has finished. "
-    "On the bench (1) choose a task and algorithms, then enter; pretraining joins in by itself."
+    "On the bench (1) choose a task and algorithms, then g; pretraining joins in by itself."
 )
 METRICS = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
 

@@ -22,7 +22,7 @@ from tui.snapshot import Snapshot
 
 MOST_DIGITS = 12
 PLAY_SECONDS, PATIENCE_SECONDS = 0.7, 0.5
-NO_RUNS = "There is no finished run yet. On 1, enter starts one; its test tasks can be looked at here then."
+NO_RUNS = "There is no finished run yet. On 1, g starts one; its test tasks can be looked at here then."
 
 
 class EpisodeScreen(PlaceScreen):

@@ -23,7 +23,12 @@ class AskText(ModalScreen[str | None]):
     """Asks for a line. `check` runs off the loop while one types: what it returns, or the RequestError that
     it raises, stands under the line. Gives the text, or None when it was put away."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "put_away", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "put_away", "Back"),
+        # The line has the focus, and what is said under it may be longer than the screen.
+        Binding("pageup", "turn(-1)", "Up", show=False),
+        Binding("pagedown", "turn(1)", "Down", show=False),
+    ]
     DEFAULT_CSS = """
     AskText { align: center middle; }
     AskText > VerticalScroll {
@@ -63,6 +68,11 @@ class AskText(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         self._look()
+
+    def action_turn(self, pages: int) -> None:
+        """Moves what is said by a page."""
+        box = self.query_one(VerticalScroll)
+        (box.scroll_page_down if pages > 0 else box.scroll_page_up)(animate=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
