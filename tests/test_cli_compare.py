@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -121,6 +122,41 @@ def test_a_test_that_dies_is_said_and_exit_code_1(kshot, monkeypatch):
     assert code == 1 and "ended with code 3" in rows["maml"]["error"] and rows["maml"]["after"] is None
     monkeypatch.delenv("STANDIN_DIES")
     assert kshot(*COMPARE)[0] == 0
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_comparison_whose_runs_are_stopped_ends_with_one_line_and_begins_none_anew(
+    kshot, runs, monkeypatch, begun
+):
+    """Its own runs, and those of another command that it waits for."""
+    monkeypatch.setenv("STANDIN_SECONDS", "0.1")
+    long = (*COMPARE[:5], "--set", "training.iterations=3000", "--set", "evaluation.episodes=5")
+    if begun:
+        assert kshot(*long, "--detach")[0] == 0
+    stops = []
+
+    def stop():
+        wait_until(lambda: [run.state for run in list_runs(runs)] == ["running"] * 3)
+        # Whoever waits has by now taken up what it waits for.
+        wait_until(looked.is_set)
+        command = [sys.executable, "-P", "-m", "tui.cli", "runs", "stop", "--all"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        stops.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
+
+    looked = threading.Event()
+    look = execution.Trainings.poll
+    monkeypatch.setattr(execution.Trainings, "poll", lambda self: (look(self), looked.set())[0])
+    other = threading.Thread(target=stop)
+    other.start()
+    code, out, err = kshot(*long, "--json")
+    other.join()
+    assert stops[0].returncode == 0 and stops[0].stderr.count("asked to stop") == 3
+    assert code == 1
+    rows = table_of(out)
+    assert all(row["error"].startswith("stopped at step ") and row["after"] is None for row in rows.values())
+    last = "3 of 3 runs were stopped or paused before the end; the same command again goes on from there\n"
+    assert err.endswith(last) and err.count("stopped or paused") == 1
+    assert [run.state for run in list_runs(runs)] == ["stopped"] * 3
 
 
 def test_a_crashed_training_is_resumed(kshot, runs, monkeypatch):

@@ -13,7 +13,7 @@ def carry_out(
     """The tables and the exit code; no tables where the runs were detached (their ids are printed) or the
     user interrupted."""
     from engine.runs.execution import prepared
-    from tui.following import follow_execution, interrupted, tell_actions
+    from tui.following import follow_execution, interrupted, tell_actions, tell_left
     from tui.preparing import prepare_images
 
     tested = [spec for row in planned.rows for specs in row.tests.values() for spec in specs]
@@ -31,4 +31,5 @@ def carry_out(
     except KeyboardInterrupt:
         execution.tests.cancel()
         return None, interrupted(execution.trainings)
+    tell_left(execution.trainings)
     return execution.tables(), 1 if execution.failed() else 0

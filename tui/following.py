@@ -83,6 +83,17 @@ def interrupted(started: Trainings) -> int:
     return 130
 
 
+def tell_left(started: Trainings) -> None:
+    """Says in one line how many runs were stopped or paused, by whoever, before they came to their end."""
+    left = [item for item in started.followed if item.status.state in ("stopped", "paused")]
+    if left:
+        were = "run was" if len(started.followed) == 1 else "runs were"
+        say(
+            f"{len(left)} of {len(started.followed)} {were} stopped or paused before the end; "
+            "the same command again goes on from there"
+        )
+
+
 def _tell_stopped(asked: Sequence[Followed]) -> None:
     if len(asked) > 1:
         say("the same command again goes on from here")
