@@ -10,7 +10,7 @@ from engine.errors import RequestError
 from engine.presets import Spec, spec_from_dict
 from engine.runs import Run, pending_requests, read_verified, withdraw_request
 from engine.runs.checkpoints import NAME as CHECKPOINT_NAME
-from engine.runs.files import plain, write_whole
+from engine.runs.files import plain, to_json, write_whole
 
 KIND = "evaluate"
 ENDED = 3
@@ -50,6 +50,12 @@ class Asked:
     def checkpoint(self) -> str:
         """What the request tests, as text: its checkpoints' names."""
         return " ".join(self.checkpoints)
+
+    def tell(self, phase: str) -> None:
+        """Says what is being done for it before the test has begun; nothing where that cannot be written."""
+        with suppress(OSError):
+            told = to_json({"phase": phase, "done": 0, "total": 0})
+            write_whole(self.run.results / f".{self.name}.progress", told, durable=False)
 
     def refuse(self, reason: str) -> None:
         """Leaves one line where the asker looks for it, and takes the request away.

@@ -34,6 +34,7 @@ from engine.runs import (
     plain,
     read_status,
 )
+from engine.runs.slots import waiting_text
 from engine.runs.store import check_unchanged
 from engine.stopping import Stop
 
@@ -57,7 +58,7 @@ def train(folder: Path, descriptor: int, sharing: Sharing | None = None) -> int:
         devices = devices_of(device, 1 if sharing is not None else processes_of(before))
         check_processes(spec, len(devices) if sharing is None else sharing.processes, len(devices))
         _say_processes(status, sharing, len(devices))
-        with _slots(devices, created, stop.ending) as held:
+        with _slots(devices, created, stop.ending, f"run {run.id}") as held:
             if not held:
                 status.update(state="paused" if stop.word() == "pause" else "stopped", phase="")
                 clear(run)
@@ -82,11 +83,13 @@ def _say_processes(status: StatusWriter, sharing: Sharing | None, here: int) -> 
 
 
 @contextmanager
-def _slots(devices: list[str], created: float, ending: Callable[[], bool]) -> Iterator[bool]:
+def _slots(
+    devices: list[str], created: float, ending: Callable[[], bool], what: str
+) -> Iterator[bool]:
     """Holds a slot of each device, one after another; gives False where `ending()` came first."""
     with ExitStack() as stack:
         wanted = dict.fromkeys(devices)
-        yield all(stack.enter_context(hold_slot(device, created, ending)) for device in wanted)
+        yield all(stack.enter_context(hold_slot(device, created, ending, what)) for device in wanted)
 
 
 @contextmanager
@@ -184,12 +187,14 @@ def evaluate(folders: list[Path]) -> int:
     code = 0
     asked = [Asked.read(Run(folder), name) for folder in folders for name in evaluations(Run(folder))]
     for device in dict.fromkeys(each.device for each in asked):
-        with hold_slot(device, time.time(), stop.ending) as held:
+        here = [each for each in asked if each.device == device]
+        with hold_slot(device, time.time(), stop.ending, f"a test of {here[0].run.id}") as held:
             if not held:
                 return ENDED
+            here[0].tell("importing torch")
             from engine.evaluate_job import answer
 
-            code = max(code, answer([each for each in asked if each.device == device], stop.ending))
+            code = max(code, answer(here, stop.ending))
     return code
 
 
@@ -220,10 +225,10 @@ def bench(options: list[str]) -> int:
         nonlocal told
         if not told and time.monotonic() > due:
             told = True
-            print(json.dumps({"note": f"a training holds {device}; waiting for its end"}), flush=True)
+            print(json.dumps({"note": waiting_text(device)}), flush=True)
         return False
 
-    with hold_slot(device, time.time(), waiting):
+    with hold_slot(device, time.time(), waiting, "kshot bench"):
         from engine.bench import main as measure
 
         return measure(options)

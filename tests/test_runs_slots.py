@@ -1,18 +1,41 @@
 """Slots: one training a device, in order of creation, freed by kill -9, whatever happens to the folder."""
 
+import json
 import os
 import shutil
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from fake_runs import kill, launch, use_fake_worker, wait_until
+from fake_runs import kill, launch, make_run, make_spec, use_fake_worker, wait_until
 
 from engine.errors import RequestError
-from engine.runs import Run, ask, hold_slot, processes, read_status, slots
+from engine.runs import (
+    Run,
+    Status,
+    ask,
+    create_run,
+    hold_slot,
+    list_runs,
+    processes,
+    read_status,
+    slots,
+    summarise,
+    testing,
+)
+from engine.runs.slots import held_by
+from engine.runs.status import this_host
+from tui.bench.run_facts import run_facts
+from tui.run_list import going_on
+from tui.runs.detail import sentence
+from tui.snapshot import Snapshot
+from tui.views import RunView
+
+HOST = this_host()
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +126,61 @@ def test_devices_and_kshot_slots_make_room(runtime: Path, monkeypatch: pytest.Mo
         with hold_slot("cpu", 0.0, lambda: False) as second:
             assert second and refused("cpu")
     assert not refused("cpu")
+
+
+def test_who_waits_is_told_who_holds_the_device(
+    tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the same words wherever a wait is shown: a queued run's line and sentence, a test's progress."""
+    run = make_run(tmp_path, state="finished")
+    os.close(create_run(tmp_path, make_spec(), "mine")[1])
+    waiting = list_runs(tmp_path)[-1].run
+    test = testing.Test(run, make_spec().model_copy(update={"device": "cpu"}), "maml", id="a" * 16)
+    assert held_by("cpu") == "" and test.progress() == ("waiting for the device", 0, 0)
+    assert not (runtime / "kshot" / "cpu").exists()  # to look makes nothing
+    with hold_slot("cpu", 0.0, lambda: False, f"run {run.id}"):
+        words = f"waiting for the device: run {run.id} (process {os.getpid()}) holds it"
+        assert test.progress() == (words, 0, 0)
+        assert held_by("cuda:0") == ""
+        queued = going_on(waiting, Status("queued", "queued", device="cpu", host=HOST[0], boot=HOST[1]))
+        summary = replace(summarise(waiting), status=queued)
+        assert f"queued, {words}; it starts when" in sentence(summary, (), None, 0, HOST[0], 0.0)
+        assert f"queued, next; {words}" in run_facts(Snapshot(runs=(summary,)), summary, None).plain
+        view = RunView(waiting, "maml", "mse")
+        view.status = queued
+        assert view.line == f"maml: queued, {words}"
+        far = Status("queued", "queued", device="cpu", host="far")
+        assert going_on(waiting, far) == far
+        monkeypatch.setenv("KSHOT_SLOTS", "2")
+        with hold_slot("cpu", 0.0, lambda: False):
+            both = f"run {run.id} (process {os.getpid()}) and process {os.getpid()} hold it"
+            assert held_by("cpu") == both
+    assert test.progress() == ("waiting for the device", 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"", "another process holds it"),
+        (b"[1]", "another process holds it"),
+        (b'{"pid": 1e999, "what": "x"}', "another process holds it"),
+        (json.dumps({"pid": 7, "what": "run \x1b[31ma\u202e"}).encode(), "run [31ma (process 7) holds it"),
+    ],
+)
+def test_what_a_holder_says_of_itself_is_only_shown(runtime: Path, said: bytes, told: str) -> None:
+    with hold_slot("cpu", 0.0, lambda: False, "run mine"):
+        (runtime / "kshot" / "cpu" / "slot-0").write_bytes(said)
+        assert held_by("cpu") == told
+
+
+def test_a_killed_holder_is_named_no_more(
+    tmp_path: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_fake_worker(monkeypatch, 10_000, 0.02, "slot")
+    _, pid = launch(tmp_path)
+    wait_until(lambda: held_by("cpu") == f"process {pid} holds it")
+    kill(pid)
+    wait_until(lambda: held_by("cpu") == "")
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5"])

@@ -112,7 +112,10 @@ class LiveLines:
         """Redraws every line."""
         for view in views:
             status = view.status
-            words = view.goes_on if status.state == "queued" else _words(view)
+            # Runs that wait for one of these stand below it.
+            waits = view.waits if not any(other.run.id in view.waits for other in views) else ""
+            queued = "  ".join(part for part in (view.goes_on, waits) if part)
+            words = queued if status.state == "queued" else _words(view)
             total = max(1, status.steps)
             step = total if status.state == "finished" else status.step
             self._draw(view.run.id, view.label, view.shown_state, step, total, words)

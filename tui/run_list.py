@@ -4,8 +4,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from engine.devices import device_name
 from engine.errors import RequestError
 from engine.runs import Run, Status, StatusWatcher, Summary, all_runs, list_checkpoints, summarise
+from engine.runs.slots import waiting_text
 from engine.runs.status import this_host
 
 MOST_OF_A_CORE = 0.01
@@ -104,7 +106,10 @@ def _read_anew(run: Run) -> Summary:
 
 def going_on(run: Run, status: Status) -> Status:
     """The run's status. One that was resumed and does not train yet says the iteration that it goes on from:
-    until then its status has the one that it had come to, which a crash may have lost."""
+    until then its status has the one that it had come to, which a crash may have lost. The phase of one that
+    is queued here says for whom it waits."""
+    if status.state == "queued" and (status.host, status.boot) == this_host():
+        status = replace(status, phase=waiting_text(device_name(status.device or "auto")))
     if status.state not in ("queued", "starting") or not status.step:
         return status
     saved = list_checkpoints(run)

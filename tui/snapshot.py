@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from engine.runs.slots import WAITING
+
 if TYPE_CHECKING:
     from engine.runs import Status, Summary
     from engine.runs.columns import History
@@ -98,6 +100,13 @@ def seconds_left(status: "Status") -> float | None:
         return max(0, status.steps - status.step) / speed if speed else None
     except OverflowError:  # a file may claim any number of steps
         return None
+
+
+def waits_for(status: "Status") -> str:
+    """`waiting for the device: run ID (process N) holds it`, of a queued run where that is known; else
+    nothing."""
+    known = status.state == "queued" and status.phase.startswith(f"{WAITING}: ")
+    return status.phase if known else ""
 
 
 def state_word(status: "Status") -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from engine.runs import Run, Status, StatusWatcher, read_events
 from tui.numbers import duration, metric_value, speed
 from tui.run_list import going_on
-from tui.snapshot import seconds_left, speed_of, state_word
+from tui.snapshot import seconds_left, speed_of, state_word, waits_for
 
 
 @dataclass
@@ -74,6 +74,11 @@ class RunView:
         return f"goes on from {status.step:,} of {status.steps:,}"
 
     @property
+    def waits(self) -> str:
+        """For whom a queued run waits, where that is known; nothing for any other."""
+        return waits_for(self.status)
+
+    @property
     def line(self) -> str:
         """The run in one line, for output without a terminal."""
         status = self.status
@@ -81,7 +86,7 @@ class RunView:
         if status.steps and status.state != "queued":
             parts[0] += f" {status.step:,} of {status.steps:,}"
         left = self.seconds_left
-        parts += [self.value_text if status.state != "queued" else self.goes_on]
+        parts += [self.value_text] if status.state != "queued" else [self.goes_on, self.waits]
         parts += [speed(self.iterations_per_second)]
         parts += [f"{duration(left)} left" if left is not None else "", status.error or ""]
         return ", ".join(part for part in parts if part)

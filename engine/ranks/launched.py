@@ -115,7 +115,7 @@ def follow(where: Place) -> int:
         if device == "cpu" and where.number_here:
             yield
             return
-        with hold_slot(device, time.time(), lambda: signals.ended):
+        with hold_slot(device, time.time(), lambda: signals.ended, "a shared training"):
             yield
 
     return follow(group, device_of, held, signals.words)

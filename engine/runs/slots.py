@@ -1,7 +1,8 @@
 """Slots and the queue: one training a device at a time, served in order of creation, without a daemon.
 
 A device's folder holds `slot-N` files and the tickets of those who wait, every one under flock by its
-process: a killed process leaves unlocked files, which count as free slots and as nobody's tickets.
+process: a killed process leaves unlocked files, which count as free slots and as nobody's tickets. Who holds
+a slot says so in its file, for those who wait.
 """
 
 import contextlib
@@ -17,8 +18,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.errors import RequestError
+from engine.runs.files import from_json, plain, read_small, to_json
 from engine.runs.locks import open_lock, probe, same_file, try_lock
 
+WAITING = "waiting for the device"
 POLL_SECONDS = 0.2
 SETTLE_SECONDS = 0.3
 HUNG_SECONDS = 10.0
@@ -61,25 +64,55 @@ def slots_per_device() -> int:
 
 
 @contextmanager
-def hold_slot(device: str, created: float, cancelled: Callable[[], bool]) -> Iterator[bool]:
-    """Wait for a slot of `device` (cpu, cuda:0, mps), in order of `created` (seconds), and hold it.
+def hold_slot(
+    device: str, created: float, cancelled: Callable[[], bool], what: str = ""
+) -> Iterator[bool]:
+    """Wait for a slot of `device` (cpu, cuda:0, mps), in order of `created` (seconds), and hold it. `what` is
+    told to those who wait meanwhile: `run ID`.
 
     Gives True once it is held, False when `cancelled()` became true while waiting. Raises RequestError for a
     slots folder that cannot be used.
     """
     count = slots_per_device()
-    descriptor = _wait(device, created, cancelled, count)
+    descriptor = _wait(device, created, cancelled, count, what)
     if descriptor is None:
         yield False
         return
-    slot = _Slot(device, count, descriptor)
+    slot = _Slot(device, count, descriptor, what)
     try:
         yield True
     finally:
         slot.release()
 
 
-def _wait(device: str, created: float, cancelled: Callable[[], bool], count: int) -> int | None:
+def held_by(device: str) -> str:
+    """Who holds the slots of a device on this machine: `run ID (process N) holds it`; nothing where none is
+    held, or that cannot be told. Raises nothing."""
+    found: list[str] = []
+    with contextlib.suppress(OSError, RequestError):
+        found = [_signature(path) for path in sorted(_place(device).glob("slot-*")) if probe(path)]
+    if not found:
+        return ""
+    return f"{' and '.join(found)} {'holds' if len(found) == 1 else 'hold'} it"
+
+
+def waiting_text(device: str) -> str:
+    """What is said of whatever waits for a slot of a device: that it does, and for whom."""
+    return ": ".join(part for part in (WAITING, held_by(device)) if part)
+
+
+def _signature(path: Path) -> str:
+    try:
+        said = from_json(read_small(path, 1 << 12))
+        what, process = plain(said["what"], 120), int(said["pid"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        return "another process"
+    return f"{what} (process {process})" if what else f"process {process}"
+
+
+def _wait(
+    device: str, created: float, cancelled: Callable[[], bool], count: int, what: str
+) -> int | None:
     """The descriptor of a free slot, taken in turn; None when cancelled."""
     ticket = _Ticket(created)
     # Workers started together need a moment until all of them stand in line.
@@ -91,7 +124,7 @@ def _wait(device: str, created: float, cancelled: Callable[[], bool], count: int
                 folder = _device_folder(device)
                 ticket.stand_in(folder)
                 if time.monotonic() >= settled and ticket.is_first(folder):
-                    descriptor = _free_slot(folder, count)
+                    descriptor = _free_slot(folder, count, what)
                     if descriptor is not None:
                         return descriptor
             time.sleep(POLL_SECONDS)
@@ -101,16 +134,23 @@ def _wait(device: str, created: float, cancelled: Callable[[], bool], count: int
 
 
 def _device_folder(device: str) -> Path:
-    folder = slots_folder() / re.sub(r"[^A-Za-z0-9]+", "-", device)
+    folder = _place(device)
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
-def _free_slot(folder: Path, count: int) -> int | None:
+def _place(device: str) -> Path:
+    return slots_folder() / re.sub(r"[^A-Za-z0-9]+", "-", device)
+
+
+def _free_slot(folder: Path, count: int, what: str) -> int | None:
     for number in range(count):
         path = folder / f"slot-{number}"
         descriptor = open_lock(path)
         if try_lock(descriptor) and same_file(descriptor, path):
+            with contextlib.suppress(OSError):  # a full disk: it is held all the same
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, to_json({"pid": os.getpid(), "what": what}), 0)
             return descriptor
         os.close(descriptor)
     return None
@@ -163,8 +203,8 @@ class _Ticket:
 class _Slot:
     """A slot that is held, taken again when its folder was cleaned away under it."""
 
-    def __init__(self, device: str, count: int, descriptor: int) -> None:
-        self._device, self._count = device, count
+    def __init__(self, device: str, count: int, descriptor: int, what: str) -> None:
+        self._device, self._count, self._what = device, count, what
         self._descriptors = [descriptor]
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._guard, name="kshot-slot", daemon=True)
@@ -176,7 +216,7 @@ class _Slot:
                 folder = _device_folder(self._device)
                 paths = [folder / f"slot-{number}" for number in range(self._count)]
                 if not any(same_file(self._descriptors[-1], path) for path in paths):
-                    descriptor = _free_slot(folder, self._count)
+                    descriptor = _free_slot(folder, self._count, self._what)
                     if descriptor is not None:
                         self._descriptors.append(descriptor)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import image_shape, split_hash
+from engine.devices import device_name
 from engine.errors import RequestError
 from engine.presets import ImageTask, Spec, spec_to_dict
 from engine.presets.contradictions import contradiction
@@ -20,6 +21,7 @@ from engine.runs.results import (
     withdraw_request,
     write_request,
 )
+from engine.runs.slots import waiting_text
 from engine.runs.status import Status, read_status
 from engine.runs.store import Run
 
@@ -103,10 +105,10 @@ class Test:
         if self.id is None or self.done:
             return None
         try:
-            value = from_json(read_small(self.run.results / f".{self.id}.progress", 1 << 16))
+            value = from_json(read_small(_progress_path(self), 1 << 16))
             return plain(value["phase"], 60), int(value["done"]), int(value["total"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            return "waiting for the device", 0, 0
+            return waiting_text(device_name(self.spec.device)), 0, 0
 
 
 class Tests:
@@ -128,7 +130,8 @@ class Tests:
             test.id = evaluation_id(test.spec, digest, _split_hash(test.spec, self.data_dir))
             test.result = read_evaluation(test.run, test.id)
             if test.result is None:
-                _error_path(test).unlink(missing_ok=True)
+                for left in (_error_path(test), _progress_path(test)):
+                    left.unlink(missing_ok=True)
                 request = {"kind": "evaluate", "id": test.id, "spec": spec_to_dict(test.spec)}
                 write_request(test.run, test.id, request | {"checkpoints": list(test.checkpoints)})
 
@@ -217,6 +220,10 @@ def _told_error(test: Test) -> str | None:
     except OSError:
         return None
     return plain(told.decode("utf-8", "replace"), 500).strip() or "the test failed"
+
+
+def _progress_path(test: Test) -> Path:
+    return test.run.results / f".{test.id}.progress"
 
 
 def _error_path(test: Test) -> Path:

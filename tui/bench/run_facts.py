@@ -7,7 +7,7 @@ from engine.runs.columns import History
 from tui.marks import Mark, mark_of
 from tui.numbers import count, duration, size, speed
 from tui.output import plain
-from tui.snapshot import Snapshot, seconds_left, speed_of, state_word
+from tui.snapshot import Snapshot, seconds_left, speed_of, state_word, waits_for
 from tui.views import named_value
 
 LONGEST = 1e15
@@ -60,7 +60,8 @@ def _doing(snapshot: Snapshot, summary: Summary) -> str:
         return f"{status.state}, asked to {' and '.join(sorted(asked))}"
     if status.state == "queued":
         before = snapshot.ahead_of(summary)
-        return f"queued behind {before}" if before else "queued, next"
+        place = f"queued behind {before}" if before else "queued, next"
+        return "; ".join(part for part in (place, waits_for(status)) if part)
     word = state_word(status)
     test = snapshot.tests.get(summary.id)
     if test is not None:

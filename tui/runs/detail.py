@@ -14,7 +14,7 @@ from tui.numbers import age, count, duration, interval, size, speed
 from tui.output import plain
 from tui.run_texts import path_text, spec_of
 from tui.runs.rows import best_of, state_told
-from tui.snapshot import seconds_left, speed_of
+from tui.snapshot import seconds_left, speed_of, waits_for
 from tui.views import value_text
 
 SPEC_LINES = ("task", "model", "adaptation", "outer", "training", "evaluation")
@@ -96,6 +96,8 @@ def _under_way(summary: Summary, asked: Collection[str], at: str, ahead: int) ->
     if status.state == "queued":
         after = f" behind {ahead} other{'s' if ahead > 1 else ''}" if ahead else ""
         begins = f"goes on from {count(status.step)} of {count(status.steps)}" if status.step else "starts"
+        if waits := waits_for(status):
+            return f"queued{after}, {waits}; it {begins} when that is free; x takes it out"
         return f"queued{after}: it {begins} when the device is free; x takes it out"
     left = seconds_left(status)
     how_long = f", {duration(left)} left" if _sound(left) else ""
