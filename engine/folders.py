@@ -13,7 +13,7 @@ def at_home(path: Path | str) -> Path:
     """The path with a leading `~` written out; as it is where nobody knows whose home is meant."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # no user can have that name
         return Path(path)
 
 

@@ -268,6 +268,11 @@ def test_images_that_neither_disk_nor_memory_holds_are_refused(
 # --- names
 
 
+@pytest.mark.parametrize("text", ["~a\0b/x.yaml", "~\udfff", "~" + "y" * 5000])
+def test_a_name_that_no_user_can_have_is_no_home(text: str) -> None:
+    assert at_home(text) == Path(text)
+
+
 @pytest.mark.parametrize("text", ["~nobody-of-that-name/x.yaml", "~nobody-of-that-name"])
 def test_a_home_that_nobody_has_is_no_traceback(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert at_home(text) == Path(text)

@@ -2,10 +2,12 @@
 
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
 from fake_runs import make_run
+from patience import PATIENCE
 
 from engine.runs import (
     CheckpointError,
@@ -23,6 +25,24 @@ from engine.runs import (
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return make_run(tmp_path)
+
+
+def test_a_pipe_among_the_checkpoints_keeps_nobody(run: Run) -> None:
+    good = write_checkpoint(run, 3, b"whole")
+    pipe = run.checkpoints / f"5-{'0' * 16}.pt"
+    os.mkfifo(pipe)
+    found: list[object] = []
+
+    def look() -> None:
+        with pytest.raises(CheckpointError, match="no regular file"):
+            read_verified(pipe)
+        found.extend([newest_good_checkpoint(run), damaged_checkpoints(run)])
+
+    reader = threading.Thread(target=look, daemon=True)
+    reader.start()
+    reader.join(PATIENCE)
+    assert found == [list_checkpoints(run)[0], []]
+    assert list_checkpoints(run)[0].path == good
 
 
 def _flip(path: Path, at: int) -> None:

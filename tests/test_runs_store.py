@@ -37,6 +37,25 @@ def test_a_name_becomes_a_folder_that_cannot_leave_the_runs_folder(tmp_path: Pat
     assert read_status(run).summary["name"] == "../../etc/[bold]évil\n"
 
 
+def test_a_launch_that_meets_another_of_its_name_leaves_that_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runs.store.new_id", lambda spec, name: "same")
+    other = tmp_path / ".new-same"
+    (other / "control").mkdir(parents=True)
+    with pytest.raises(RequestError, match="cannot make a run in"):
+        create_run(tmp_path, make_spec())
+    assert [path.name for path in other.iterdir()] == ["control"]
+
+
+@pytest.mark.parametrize("text", ["x" * 5000, "y" * 300 + "/z", "a\0b", "~" + "y" * 5000])
+def test_what_no_run_can_be_named_is_told_in_a_line(tmp_path: Path, text: str) -> None:
+    make_run(tmp_path)
+    with pytest.raises(RequestError, match=r"^no run '.{1,210}' in ") as caught:
+        find_run(tmp_path, text)
+    assert len(str(caught.value)) < 500
+
+
 def test_the_lock_is_never_free_while_a_run_is_made(tmp_path: Path) -> None:
     """Readers that look as fast as they can see every run locked from the first instant it has a name."""
     free: list[str] = []

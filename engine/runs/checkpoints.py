@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import RequestError
-from engine.runs.files import sweep, write_whole
+from engine.runs.files import open_regular, sweep, write_whole
 from engine.runs.store import Run
 
 NAME = re.compile(r"(\d{1,12})-([0-9a-f]{16})\.pt")
@@ -68,12 +68,18 @@ def read_verified(path: Path) -> bytes:
     if match is None:
         raise CheckpointError(f"{path} is no checkpoint: its name must be STEP-DIGEST.pt")
     try:
-        data = path.read_bytes()
+        data = _bytes_of(path)
     except OSError as error:
         raise CheckpointError(f"cannot read checkpoint {path}: {error.strerror or error}") from error
     if digest_of(data) != match[2]:
         raise CheckpointError(f"checkpoint {path} is damaged: its bytes do not have the digest in its name")
     return data
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Raises OSError, also for what is no regular file: a pipe would keep its reader for ever."""
+    with open_regular(path) as file:
+        return file.read()
 
 
 def newest_good_checkpoint(run: Run) -> Checkpoint | None:
@@ -90,7 +96,7 @@ def damaged_checkpoints(run: Run) -> list[Checkpoint]:
     found = []
     for checkpoint in list_checkpoints(run):
         with contextlib.suppress(OSError):
-            if digest_of(checkpoint.path.read_bytes()) != checkpoint.digest:
+            if digest_of(_bytes_of(checkpoint.path)) != checkpoint.digest:
                 found.append(checkpoint)
     return found
 

@@ -1,5 +1,6 @@
 """Run directories: where they are, what is in one, how one is made and found again."""
 
+import contextlib
 import os
 import re
 import secrets
@@ -93,9 +94,11 @@ def create_run(
     run_id = new_id(spec, name)
     temporary = runs_dir / f"{TEMPORARY}{run_id}"
     descriptor: int | None = None
+    ours = False
     try:
         runs_dir.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
+        ours = True
         for folder in FOLDERS:
             (temporary / folder).mkdir()
         descriptor = lock_within(temporary / "lock", 0)
@@ -108,7 +111,8 @@ def create_run(
     except BaseException as error:
         if descriptor is not None:
             os.close(descriptor)
-        shutil.rmtree(temporary, ignore_errors=True)
+        if ours:
+            shutil.rmtree(temporary, ignore_errors=True)
         if isinstance(error, OSError):
             raise RequestError(
                 f"cannot make a run in {runs_dir}: {error.strerror or error}; "
@@ -243,8 +247,10 @@ def find_run(runs_dir: Path, text: str) -> Run:
     """
     for path in (runs_dir / text, at_home(text)) if text else ():
         run = Run(path.absolute())
-        if not path.name.startswith(".") and (run.spec_path.is_file() or run.status_path.is_file()):
-            return run
+        # A name too long, or a folder closed to us, is no run's.
+        with contextlib.suppress(OSError):
+            if not path.name.startswith(".") and (run.spec_path.is_file() or run.status_path.is_file()):
+                return run
     runs = {run.id: run for run in all_runs(runs_dir)}
     from engine.runs.listing import list_runs
 
