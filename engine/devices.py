@@ -4,10 +4,13 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
-from engine.presets.schema import Model, Spec
 from engine.runs.slots import slots_per_device
+
+if TYPE_CHECKING:  # the schema takes long to import, and lists of runs need a device's name alone
+    from engine.presets.schema import Model, Spec
 
 INSTALL_TORCHVISION = (
     "torchvision is not installed: in a checkout say `uv sync --extra fetch`, elsewhere install torchvision "
@@ -36,7 +39,7 @@ def check_device(wanted: str) -> None:
         raise RequestError("device mps is there on macOS alone; cpu works everywhere")
 
 
-def check_model(model: Model) -> None:
+def check_model(model: "Model") -> None:
     """Refuses a body whose library is not here, before anything starts; the library is not imported.
 
     Raises:
@@ -46,7 +49,7 @@ def check_model(model: Model) -> None:
         raise RequestError(f"model.name torchvision: {INSTALL_TORCHVISION}")
 
 
-def threads(spec: Spec, processes: int = 1) -> int:
+def threads(spec: "Spec", processes: int = 1) -> int:
     """Threads of each of a training's processes here: the cores at hand, shared among the slots and them.
     Raises RequestError.
 

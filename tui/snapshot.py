@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from engine.runs.slots import WAITING
-
 if TYPE_CHECKING:
     from engine.runs import Status, Summary
     from engine.runs.columns import History
@@ -105,6 +103,8 @@ def seconds_left(status: "Status") -> float | None:
 def waits_for(status: "Status") -> str:
     """`waiting for the device: run ID (process N) holds it`, of a queued run where that is known; else
     nothing."""
+    from engine.runs.slots import WAITING  # not before it is needed: the first frame shows no run
+
     known = status.state == "queued" and status.phase.startswith(f"{WAITING}: ")
     return status.phase if known else ""
 
