@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ __all__ = ["RunsApp", "StillReader", "in_app", "shown", "snapshot_of", "until"]
 class StillReader(Reader):
     """A reader that never looks by itself."""
 
+    asked_for: tuple[str, ...] = ()
+    """The runs, by id, that it was last asked to watch."""
+
     def start(self) -> None:
         """Takes no picture."""
 
@@ -31,8 +34,9 @@ class StillReader(Reader):
     def look(self) -> None:
         """Takes no picture."""
 
-    def watch(self, runs: object) -> None:
+    def watch(self, runs: Sequence[str]) -> None:
         """Watches nothing."""
+        self.asked_for = tuple(runs)
 
 
 class RunsApp(Workbench):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fake_runs import make_run
 from patience import until
+from runs_app import StillReader
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
@@ -40,25 +41,6 @@ SIZES = [(80, 24), (120, 36), (200, 60)]
 Action = Callable[[Pilot[int], "App"], Awaitable[None]]
 
 
-class QuietReader:
-    """Takes no pictures of its own: tests hand theirs over."""
-
-    def __init__(self) -> None:
-        self.watched: list[str] = []
-
-    def start(self) -> None:
-        return
-
-    def end(self) -> None:
-        return
-
-    def look(self) -> None:
-        return
-
-    def watch(self, runs: list[str]) -> None:
-        self.watched = list(runs)
-
-
 class App(Workbench):
     """The workbench whose pictures and starts are the test's."""
 
@@ -66,7 +48,7 @@ class App(Workbench):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / "runs", folder / "data")
-        self.reader = QuietReader()  # type: ignore[assignment]
+        self.reader = StillReader(folder / "runs", lambda picture: None)
         self.begun: list[tuple[list[str], Options]] = []
         self.complaints: list[str] = []
 
@@ -487,7 +469,7 @@ def test_runs_are_laid_over_one_another_and_watched(tmp_path: Path, size: tuple[
 
     async def action(pilot: Pilot[int], app: App) -> None:
         await app.picture(pilot, Snapshot(1.0, runs, histories=histories))
-        assert app.reader.watched == [runs[1].id, runs[0].id]  # type: ignore[attr-defined]
+        assert isinstance(app.reader, StillReader) and app.reader.asked_for == (runs[1].id, runs[0].id)
         await app.picture(pilot, Snapshot(2.0, runs, histories=histories))
         screen = app.screen
         assert not screen.query_one(Welcome).display

@@ -1,6 +1,5 @@
 """Run folders and checkpoints that were broken: every reader has a word for them, none falls over."""
 
-import json
 import os
 import random
 import shutil
@@ -11,16 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from fake_runs import make_run
 from fault_breaking import DAMAGES, OBSTACLES, files_of
 from hostile_runs import spoil
-from tested_runs import run_with_result
+from sound_folder import make_sound
 
 from engine.checkpoint import pack, unpack
 from engine.errors import RequestError
-from engine.runs import EventWriter, Run, all_runs, newest_good_checkpoint, processes, write_checkpoint
+from engine.runs import Run, all_runs, newest_good_checkpoint, processes
 from engine.runs.columns import HistoryReader
-from engine.runs.testing import digest_in
 from tui.reader import Looker
 
 USUAL, ALL, REAL = 24, 1000, 20
@@ -38,25 +35,10 @@ STATE = {
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as kshot writes it: two tested runs with checkpoints and columns, one that failed, one that
-    crashed."""
-    folder = tmp_path_factory.mktemp("sound") / "runs"
-    for algorithm, after in (("maml", 0.9), ("pretrain", 0.7)):
-        run = run_with_result(folder, algorithm, after)
-        checkpoint = write_checkpoint(run, 600, pack(STATE | {"iteration": 600}))
-        result = run.results / f"{'a' * 16}.json"
-        digest = digest_in(checkpoint.name)
-        result.write_text(json.dumps({**json.loads(result.read_text()), "checkpoint": digest}))
-        with EventWriter(run.events_path) as events:
-            for step in range(1, 60):
-                losses = {"support_loss": [2.0, 1.0], "query_loss": [2.0, 1.0], "accuracy": [0.2, 0.6]}
-                events.append("train", step=step, outer_loss=1.0 / step, meta_gradient_norms=[1.0], **losses)
-            events.append("validation", step=50, metric=[0.2, 0.8], ci95=[0.1, 0.1], best=True)
-            events.append("checkpoint", step=600, file=checkpoint.name, seconds=1.0)
+    """Runs with real checkpoints and their columns."""
+    folder = make_sound(tmp_path_factory.mktemp("sound") / "runs", pack(STATE | {"iteration": 600}))
+    for run in all_runs(folder):
         HistoryReader(run).read()
-        run.log_path.write_text("a word\n")
-    make_run(folder, seed=1, state="failed", step=3, steps=40, error="the loss is not finite")
-    make_run(folder, seed=2, name="crash", state="running", step=20, steps=40)
     return folder
 
 

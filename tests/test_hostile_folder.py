@@ -12,11 +12,10 @@ import pytest
 from fake_runs import make_run
 from hostile_runs import MARKUP, spoil, spoil_in_known_ways
 from patience import PATIENCE, shown, until
-from tested_runs import run_with_result
+from sound_folder import make_sound
 from textual.screen import Screen
 
-from engine.runs import EventWriter, list_runs, processes
-from engine.runs.testing import digest_in
+from engine.runs import list_runs, processes
 from tui import app as app_module
 from tui.app import Workbench
 from tui.compare.result_table import ResultTable
@@ -39,23 +38,8 @@ LONG = [pytest.param(first, marks=pytest.mark.long) for first in range(USUAL, AL
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as kshot writes it: two tested runs, one that failed, one that crashed."""
-    folder = tmp_path_factory.mktemp("sound") / "runs"
-    for algorithm, after in (("maml", 0.9), ("pretrain", 0.7)):
-        run = run_with_result(folder, algorithm, after)
-        result = run.results / f"{'a' * 16}.json"
-        digest = digest_in(next(run.checkpoints.iterdir()).name)
-        result.write_text(json.dumps({**json.loads(result.read_text()), "checkpoint": digest}))
-        with EventWriter(run.events_path) as events:
-            for step in range(1, 60):
-                losses = {"support_loss": [2.0, 1.0], "query_loss": [2.0, 1.0], "accuracy": [0.2, 0.6]}
-                events.append("train", step=step, outer_loss=1.0 / step, meta_gradient_norms=[1.0], **losses)
-            events.append("validation", step=50, metric=[0.2, 0.8], ci95=[0.1, 0.1], best=True)
-            events.append("speed", step=50, iterations_per_second=100.0, memory_bytes=5e8)
-        run.log_path.write_text("a word\n")
-    make_run(folder, seed=1, state="failed", step=3, steps=40, error=f"the loss {MARKUP} is not finite")
-    make_run(folder, seed=2, name="crash", state="running", step=20, steps=40)
-    return folder
+    """Runs of which one failed with words that look like markup."""
+    return make_sound(tmp_path_factory.mktemp("sound") / "runs", error=f"the loss {MARKUP} is not finite")
 
 
 class StrictWorkbench(Workbench):
