@@ -113,3 +113,5 @@ def test_an_interval_of_uneven_sides_shows_its_ends():
     assert interval(uneven, "mse") == "0.629 [0.511, 0.799]"
     lower = {"mean": -0.477, "ci95": 0.136, "low": -0.637, "high": -0.365}
     assert interval(lower, "mse", signed=True) == "-0.477 [-0.637, -0.365]"
+    for nothing in (-0.0004, 0.0004):
+        assert interval({"mean": nothing, "ci95": 0.0003}, "accuracy", signed=True) == "0.0 ± 0.0"

@@ -52,7 +52,8 @@ def _uneven(low: float, mean: float, high: float) -> bool:
 
 
 def _rounded(value: float, places: int, sign: str = "") -> str:
-    return f"{value:{sign}.{places}f}" if abs(value) < LARGEST else f"{value:{sign}.3g}"
+    text = f"{value:{sign}.{places}f}" if abs(value) < LARGEST else f"{value:{sign}.3g}"
+    return text if float(text) else text.lstrip("+-")  # what rounds to nothing has no direction
 
 
 def decimals(mean: float, half_width: float | None, metric: str, signed: bool = False) -> int:
