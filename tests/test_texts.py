@@ -1,18 +1,21 @@
 """What is said in one way only: text from files, the name that was meant, slots, a run's time left."""
 
+import io
 import json
 import os
 from pathlib import Path
 
 import pytest
 from fake_runs import make_run, make_spec
+from rich.console import Console
 
 from engine.data.datasets import dataset_named
 from engine.devices import threads
 from engine.errors import RequestError
 from engine.presets import load_preset, resolve
-from engine.runs import Status, StatusWriter, create_run, find_run, plain, write_checkpoint
+from engine.runs import Status, StatusWriter, create_run, find_run, plain, testing, write_checkpoint
 from tui import doctor_command, output
+from tui.progress import LiveLines
 from tui.snapshot import seconds_left, state_word
 from tui.views import RunView
 
@@ -75,6 +78,19 @@ def test_slots_are_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
         threads(spec)
     check = doctor_command._slots()
     assert not check["ok"] and "must be a whole number of at least 1" in check["detail"]
+
+
+def test_a_narrow_terminal_shows_all_of_who_holds_the_device(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    words = f"waiting for the device: run {run.id} (process 28642) holds it"
+    test = testing.Test(run, make_spec(), "maml", id="a" * 16)
+    test.progress = lambda: (words, 0, 0)
+    lines = LiveLines()
+    lines.show([], [test])
+    console = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None)
+    console.print(lines._progress.get_renderable())
+    shown = console.file.getvalue()
+    assert "maml" in shown and words.replace(" ", "") in "".join(shown.split())
 
 
 def test_a_run_s_time_left_and_state_are_those_of_the_workbench(tmp_path: Path) -> None:

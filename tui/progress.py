@@ -90,12 +90,17 @@ class LiveLines:
     def __init__(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
+
+        def folded() -> Column:
+            # Who holds the device takes more than a narrow terminal's line: it goes on below.
+            return Column(no_wrap=False, overflow="fold")
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
-            TextColumn("{task.fields[state]}", markup=False),
+            TextColumn("{task.fields[state]}", markup=False, table_column=folded()),
             BarColumn(bar_width=14),
-            TextColumn("{task.fields[words]}", markup=False),
+            TextColumn("{task.fields[words]}", markup=False, table_column=folded()),
             console=Console(stderr=True, highlight=False),
             refresh_per_second=8,
         )
