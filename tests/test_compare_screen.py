@@ -38,6 +38,7 @@ from tui.compare.remarks import (
 from tui.compare.result_table import ResultTable
 from tui.compare.view import next_baseline
 from tui.compare.words import why_no_difference
+from tui.screens.bench import BenchScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.help import HelpScreen, help_text
 from tui.widgets.chart import CHART_KEYS, Chart
@@ -383,6 +384,29 @@ def test_curves_by_time_ask_for_the_histories_and_by_steps_do_not(runs, monkeypa
         await pilot.press("n")
         await pilot.pause()
         assert "by tasks seen" in app.screen.query_one(Chart).title
+
+    shown(runs, look)
+
+
+def test_only_the_screen_that_is_shown_says_which_histories_are_read(runs, monkeypatch):
+    """A view that comes while Bench is shown must not take Bench's histories away, and the reverse."""
+    asked: list[list[str]] = []
+
+    async def look(app: Workbench, pilot: Pilot[int]) -> None:
+        monkeypatch.setattr(app.reader, "watch", lambda wanted: asked.append(list(wanted)))
+        compare = app.screen
+        await pilot.press("t", "1")
+        await until(pilot, lambda: isinstance(app.screen, BenchScreen))
+        bench = app.screen
+        await until(pilot, lambda: bool(asked) and asked[-1] == list(bench.runs_to_watch) != [])
+        before = len(asked)
+        compare._draw_view()
+        assert len(asked) == before
+        await pilot.press("3")
+        await until(pilot, lambda: app.screen is compare and asked[-1] == runs_of(compare.view))
+        before = len(asked)
+        bench.refresh_picture()
+        assert len(asked) == before
 
     shown(runs, look)
 

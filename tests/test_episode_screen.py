@@ -229,6 +229,30 @@ def test_keys_go_through_episodes_and_play_the_steps(runs: Path, monkeypatch: py
     with_app(runs, (120, 36), monkeypatch, image_answer, steps)
 
 
+def test_runs_that_end_meanwhile_do_not_take_the_place_of_what_is_looked_at(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(app: EpisodeApp, pilot: Pilot[int]) -> None:
+        screen = app.episode
+        assert screen.pair is not None and screen.pair.focus.algorithm == "maml"
+        before = screen.pair.ids
+        newer = make_run(runs, name="newer", state="finished", summary=about("anil"))
+        base = make_run(runs, name="base", state="finished", summary=about("pretrain"))
+        app.snapshot = snapshot_of(runs)
+        screen.refresh_picture()
+        assert screen.pair.ids == before
+        found = pair(app.snapshot, None)
+        assert found is not None and found.ids == (newer.id, base.id), "as without something before"
+        app.run_in_focus = newer.id
+        screen.refresh_picture()
+        assert screen.pair.ids == (newer.id, base.id)
+        app.snapshot = Snapshot(2.0, tuple(run for run in app.snapshot.runs if run.id != base.id))
+        screen.refresh_picture()
+        assert screen.pair.ids == (newer.id, before[1]), "another baseline where that one has gone"
+
+    with_app(runs, (80, 24), monkeypatch, image_answer, steps, focus="nothing")
+
+
 def test_the_line_for_a_number_says_its_keys(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def steps(app: EpisodeApp, pilot: Pilot[int]) -> None:
         await pilot.press("g")

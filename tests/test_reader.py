@@ -46,9 +46,14 @@ class FakeSession:
     """A session that is done after some polls."""
 
     def __init__(
-        self, polls: int, fault: Exception | None = None, task: str = "sine-10shot"
+        self,
+        polls: int,
+        fault: Exception | None = None,
+        task: str = "sine-10shot",
+        error: str | None = None,
     ) -> None:
         self.left, self.fault, self.asked_after, self.task = polls, fault, 0, task
+        self.error = error
 
     def poll(self) -> None:
         self.left -= 1
@@ -57,7 +62,7 @@ class FakeSession:
 
     def now(self) -> SessionNow:
         self.asked_after += 1
-        return SessionNow(self.task, {"maml": ()}, (), ({"task": "x"},), self.left <= 0)
+        return SessionNow(self.task, {"maml": ()}, (), ({"task": "x"},), self.left <= 0, self.error)
 
 
 @pytest.fixture
@@ -250,6 +255,15 @@ def test_a_second_session_is_shown_and_the_first_is_polled_to_its_end(tmp_path: 
         *[("sine-10shot", True)] * 7,
     ]
     assert (first.left, second.left) == (0, 0), "none is polled after its end"
+
+
+def test_each_earlier_session_that_fails_tells_its_error_in_a_picture(tmp_path: Path) -> None:
+    looker = Looker(tmp_path)
+    for error in ("no data", "no device", None):
+        looker.follow(FakeSession(1, error=error))  # type: ignore[arg-type]
+    looker.fault = "a receiver failed"
+    errors = [looker.picture().error for _ in range(4)]
+    assert errors == ["a receiver failed", "no data", "no device", None]
 
 
 def test_a_fault_becomes_a_sentence_and_the_looking_goes_on(

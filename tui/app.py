@@ -15,7 +15,8 @@ from textual.screen import Screen
 from textual.worker import WorkerFailed
 
 from engine.errors import RequestError
-from tui.beginnings import Beginnings
+from tui.beginnings import Beginnings, Request
+from tui.faults_told import FaultsTold
 from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
 from tui.layouts import mend
@@ -93,7 +94,11 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
             self.snapshot = snapshot
 
         def can_replace(self, message: Message) -> bool:
-            return isinstance(message, Workbench.Pictured)
+            # A fault that one picture tells must not be passed over.
+            return isinstance(message, Workbench.Pictured) and self.snapshot.error in (
+                None,
+                message.snapshot.error,
+            )
 
     class Refused(Message):
         """What was to be begun cannot be, in a sentence."""
@@ -101,6 +106,13 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         def __init__(self, text: str) -> None:
             super().__init__()
             self.text = text
+
+    class Done(Message):
+        """A request on files was carried out: what it says, and what is to be done next."""
+
+        def __init__(self, said: str | None, then: Callable[[], object] | None) -> None:
+            super().__init__()
+            self.said, self.then = said, then
 
     def __init__(self, runs_dir: Path, data_dir: Path) -> None:
         # Without colours Textual sends none only if it may use the terminal's own.
@@ -116,6 +128,7 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
             self.register_theme(theme)
         self.theme = self._theme_kept = remembered_theme(self.available_themes) or DEFAULT_THEME
         self._keeping = Turns()
+        self._faults_told, self._session_told = FaultsTold(), FaultsTold()
         stand_on(grounds(self.current_theme))
 
     @cached_property
@@ -144,8 +157,15 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
             self.exit(return_code=LOST_TERMINAL)
 
     def on_workbench_pictured(self, message: Pictured) -> None:
-        """Hands a new picture to the screen that is shown."""
+        """Hands a new picture to the screen that is shown; its fault is told, wherever one is."""
         self.snapshot = message.snapshot
+        session = self.snapshot.session
+        for told, fault in (
+            (self._faults_told, self.snapshot.error),
+            (self._session_told, session.error if session is not None else None),
+        ):
+            if told.is_news(fault):
+                self.complain(fault or "")
         # A picture may still wait while the app ends.
         if self.screen_stack and isinstance(self.screen, PlaceScreen):
             self.screen.refresh_picture()
@@ -158,9 +178,14 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
             await asyncio.wait_for(asyncio.to_thread(self.note_presence), LEAVING_SECONDS)
 
     def action_go(self, mode: str) -> None:
-        """Another screen."""
-        if isinstance(self.screen, PlaceScreen) and self.current_mode != mode:
+        """Another screen; or, from what was opened over it, back to the one that is the place itself."""
+        if not isinstance(self.screen, PlaceScreen):
+            return
+        if self.current_mode != mode:
             self.switch_mode(mode)
+        else:
+            for _ in self.screen_stack[1:]:
+                self.pop_screen()
 
     def open_run(self, run_id: str, mode: str = "bench") -> None:
         """Looks at one run on another screen."""
@@ -180,40 +205,44 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         def follow(session: "Session") -> None:
             self.reader.follow(session)
 
-        def refuse(text: str) -> None:
-            with contextlib.suppress(RuntimeError):  # the app has been left
-                self.post_message(self.Refused(text))
-
-        return self.beginnings.begin(what, options, follow, refuse)
+        return self.beginnings.begin(
+            what, options, follow, lambda text: self._post_from_thread(self.Refused(text))
+        )
 
     def on_workbench_refused(self, message: Refused) -> None:
-        """Says what could not be begun."""
-        self.beginnings.refused = None
+        """Says what could not be begun, or done."""
+        self.beginnings.was_told(message.text)
         self.complain(message.text)
 
     def trainings_under_way(self) -> int:
-        """How many trainings go on without the app, by the newest picture, or anew if some were begun."""
-        if not self.beginnings.asked:
-            return len(self.snapshot.under_way())
-        from engine.runs import list_runs
+        """How many trainings go on without the app: by the newest picture, or counted anew where there is
+        none, or something was asked that it may not show yet."""
+        if not self.snapshot.taken or self.beginnings.asked:
+            from engine.runs import list_runs
 
-        return sum(run.status.alive for run in list_runs(self.runs_dir))
+            with contextlib.suppress(RequestError, OSError):
+                return sum(run.status.alive for run in list_runs(self.runs_dir))
+        return len(self.snapshot.under_way())
 
-    @work(thread=True, group="ask")
-    def ask_off_loop(
-        self, request: Callable[[], str | None], then: Callable[[], object] | None = None
-    ) -> None:
-        """Runs a request on files off the event loop; the sentence it returns, or its fault, is shown. `then`
-        is called on the loop where there was no fault."""
-        try:
-            said = request()
-        except (RequestError, OSError) as fault:
-            self.call_from_thread(self.complain, str(fault))
-            return
-        if said:
-            self.call_from_thread(self.tell, said)
-        if then is not None:
-            self.call_from_thread(then)
+    def ask_off_loop(self, request: Request, then: Callable[[], object] | None = None) -> None:
+        """Makes a request on files off the event loop, which leaving waits for; the sentence it returns, or
+        its fault, is shown. `then` is called on the loop where there was no fault."""
+        self.beginnings.request(
+            request,
+            lambda said: self._post_from_thread(self.Done(said, then)),
+            lambda text: self._post_from_thread(self.Refused(text)),
+        )
+
+    def _post_from_thread(self, message: Message) -> None:
+        with contextlib.suppress(RuntimeError):  # the app has been left
+            self.post_message(message)
+
+    def on_workbench_done(self, message: Done) -> None:
+        """Says what was done, and looks at what that changed."""
+        if message.said:
+            self.tell(message.said)
+        if message.then is not None:
+            message.then()
         self.reader.look()
 
     def tell(self, text: str) -> None:

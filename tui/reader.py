@@ -115,6 +115,8 @@ class Looker:
         """Those that have come since the last picture."""
         self._newest: Session | None = None
         self._session_now: SessionNow | None = None
+        self._untold: deque[str] = deque()
+        """Errors of sessions that are not shown: each stands in one picture that has no other fault."""
 
     def picture(self, all_anew: bool = True) -> Snapshot:
         """One picture. Raises nothing: a fault becomes its `error`, beside what was seen before.
@@ -133,6 +135,8 @@ class Looker:
                 part()
             except Exception as fault:
                 faults.append(in_one_sentence(fault))
+        if not faults and self._untold:
+            faults.append(self._untold.popleft())
         error = faults[0] if faults else None
         seen = (self._runs, self._asked, self._shown, self._session_now)
         return Snapshot(time.time(), *seen, error, self._tests)
@@ -194,7 +198,7 @@ class Looker:
             if session is self._newest:
                 self._session_now = now
             elif now.error is not None:
-                faults.append(RequestError(now.error))
+                self._untold.append(now.error)
             if not now.done:
                 going.append(session)
         self._sessions = tuple(going)

@@ -26,22 +26,25 @@ class Pair:
         return tuple(summary.id for summary in self.runs)
 
 
-def pair(snapshot: Snapshot, wanted: str | None) -> Pair | None:
-    """The wanted run if it is finished, else the newest finished one; None where there is none.
+def pair(snapshot: Snapshot, wanted: str | None, before: Pair | None = None) -> Pair | None:
+    """The wanted run if it is finished, else the newest finished one; None where there is none. What was
+    looked at `before` under the same wish stays while it is there: others that end must not take its place.
 
     A comparison often ends with its baseline: then the newest other run of that task is looked at, beside it.
     """
     finished = _finished(snapshot)
     if not finished:
         return None
-    focus = next((run for run in finished if run.id == wanted), None)
+    by_id = {run.id: run for run in finished}
+    focus = by_id.get(wanted or "") or by_id.get(before.focus.id if before is not None else "")
     if focus is None:
         newest = finished[0]
         of_task = [run for run in finished if run.task == newest.task and run.algorithm != BASELINE]
         focus = of_task[0] if of_task else newest
     others = [run for run in finished if (run.task, run.algorithm) == (focus.task, BASELINE)]
+    kept = before.baseline.id if before and before.baseline and before.focus.id == focus.id else ""
     # Of the same seed where there is one: that is how a comparison pairs them.
-    others = sorted(others, key=lambda run: run.seed != focus.seed)
+    others = sorted(others, key=lambda run: (run.id != kept, run.seed != focus.seed))
     baseline = next((run for run in others if run.id != focus.id), None)
     return Pair(focus, baseline if focus.algorithm != BASELINE else None)
 

@@ -1,6 +1,7 @@
 """What all four screens share: the line at the top, the keys at the bottom, and the picture they draw."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual.app import ComposeResult
@@ -49,6 +50,19 @@ class PlaceScreen(Screen[None]):
         """Draws what `draw` would leave as it is: the theme has changed."""
 
     @property
+    def runs_to_watch(self) -> Sequence[str] | None:
+        """The runs, by id, whose histories it draws; None where it draws none, and what another screen needs
+        may stay."""
+        return None
+
+    def ask_for_histories(self) -> None:
+        """Has the reader read the histories that it draws, if it is the screen that is shown: one that is not
+        may be told of its own doings too."""
+        runs = self.runs_to_watch
+        if runs is not None and self.is_current:
+            self.workbench.reader.watch(runs)
+
+    @property
     def run_to_read(self) -> "Run | None":
         """The run whose log can be read from here."""
         return None
@@ -74,3 +88,4 @@ class PlaceScreen(Screen[None]):
             self.draw_anew()
         self.query_one(TopLine).draw(self.workbench.snapshot)
         self.draw(self.workbench.snapshot)
+        self.ask_for_histories()

@@ -63,7 +63,6 @@ class BenchScreen(StartingScreen):
         self._one: Summary | None = None
         """The run whose inner loop is shown."""
         self._came_for: tuple[str | None, tuple[str, ...]] = (None, ())
-        self._watched: list[str] = []
         self._states: list[tuple[str, bool]] = []
         self._welcomed = False
         self._has_layers = False
@@ -132,7 +131,6 @@ class BenchScreen(StartingScreen):
         return is_known and self.focused is not None
 
     def on_screen_resume(self) -> None:
-        self._watched = []
         self.choose.look_again()
         come_for = (self.workbench.run_in_focus, self.workbench.laid_over)
         if come_for != self._came_for:
@@ -149,6 +147,10 @@ class BenchScreen(StartingScreen):
         self.refresh_picture()
 
     @property
+    def runs_to_watch(self) -> "Sequence[str]":
+        return [summary.id for summary in self._runs_of(self.workbench.snapshot)]
+
+    @property
     def run_to_read(self) -> "Run | None":
         return self._one.run if self._one is not None else None
 
@@ -162,7 +164,6 @@ class BenchScreen(StartingScreen):
             had, self._one = self._one, one
             if (had is None) != (one is None):
                 self.refresh_bindings()
-        self._watch([summary.id for summary in runs])
         if self.is_whole:
             self._draw_columns(snapshot, runs, one)
         self._draw_choices(snapshot)
@@ -205,11 +206,6 @@ class BenchScreen(StartingScreen):
             self._states = states
             self.choose.estimate_anew()
             self.refresh_bindings()
-
-    def _watch(self, runs: list[str]) -> None:
-        if runs != self._watched:
-            self._watched = runs
-            self.workbench.reader.watch(runs)
 
     def _shown_preview(self, snapshot: Snapshot, runs: "Sequence[Summary]") -> "Preview | None":
         """The preview, while nothing trains and nothing was asked to be seen since a task was looked at."""

@@ -109,8 +109,7 @@ class CompareScreen(PlaceScreen):
         self.set_class(event.size.width < TWO_CHARTS, "narrow")
 
     def on_screen_resume(self) -> None:
-        # Another screen may have asked for other runs' histories meanwhile, or opened another run.
-        self._watch()
+        # Another run may have been opened meanwhile.
         self._ask_for_view()
 
     # Reading, off the event loop
@@ -175,7 +174,7 @@ class CompareScreen(PlaceScreen):
             self.query_one(ResultTable).show(self.view, footnotes)
             self.query_one(Notes).show(self.view, footnotes)
             self._draw_cut()
-            self._watch()
+            self.ask_for_histories()
             self._draw_curves()
             self._draw_row()
             if self.focused is None:
@@ -202,9 +201,9 @@ class CompareScreen(PlaceScreen):
             self.query_one("#compare-answer", Static).update(Text(answer(self.view, row)))
             draw_histogram(self.query_one(Histogram), self.view, row)
 
-    def _watch(self) -> None:
-        if self.view is not None and self.axis != "steps":
-            self.workbench.reader.watch(runs_of(self.view))
+    @property
+    def runs_to_watch(self) -> Sequence[str] | None:
+        return runs_of(self.view) if self.view is not None and self.axis != "steps" else None
 
     @property
     def selected_row(self) -> Row | None:
@@ -263,7 +262,7 @@ class CompareScreen(PlaceScreen):
     def action_axis(self, axis: Axis) -> None:
         """What the curves are drawn against."""
         self.axis = axis
-        self._watch()
+        self.ask_for_histories()
         self._draw_curves()
         self._draw_cut()
 

@@ -53,6 +53,7 @@ class EpisodeScreen(PlaceScreen):
         self.hardest: tuple[int, ...] = ()
         self._picked: str | None = None
         self._picked_under: str | None = None
+        self._wanted: str | None = None
         self._asked = 0
         self._told: dict[str, Told] = {}
         self._shown: dict[str, Shown] = {}
@@ -80,7 +81,9 @@ class EpisodeScreen(PlaceScreen):
         focus = self.workbench.run_in_focus
         if focus != self._picked_under:
             self._picked, self._picked_under = None, focus
-        found = pair(snapshot, self._picked or focus)
+        wanted = self._picked or focus
+        found = pair(snapshot, wanted, self.pair if wanted == self._wanted else None)
+        self._wanted = wanted
         if found is None:
             self.pair = None
             self._wait(NO_RUNS)
