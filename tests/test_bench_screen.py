@@ -14,14 +14,15 @@ from runs_app import StillReader
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from engine.presets import resolve
+from engine.presets import list_presets, resolve
 from engine.runs import Summary, list_runs
 from engine.runs.columns import History
 from engine.runs.rows import Options
 from tui import app as app_module
 from tui.app import Workbench
+from tui.bench.catalog import load_catalog
 from tui.bench.choose import Choose
-from tui.bench.choosing import AlgorithmList, StartLine, TaskList
+from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm
 from tui.bench.field_list import FieldList
 from tui.bench.panel import Panel
 from tui.bench.progress_lines import verdict_lines
@@ -29,6 +30,7 @@ from tui.bench.run_facts import run_facts
 from tui.bench.selection import Selection
 from tui.bench.shown import looked_at, row_names, shown_runs
 from tui.bench.waves import family, fit_curves
+from tui.choices import choices_of
 from tui.screens.bench import BenchScreen
 from tui.screens.help import help_text
 from tui.screens.settings import SettingsScreen
@@ -457,6 +459,19 @@ def test_every_key_of_a_spec_stands_in_the_form() -> None:
     assert wanted <= shown and "training.validation.every" in shown
     locked = {field.path: field.locked for field in fields if field.locked}
     assert locked["model.hidden"] == "needs model.name mlp"
+
+
+def test_an_algorithm_s_three_choices_are_told_as_on_the_command_line(tmp_path: Path) -> None:
+    catalog = load_catalog(tmp_path)
+    task = catalog.task("sine-10shot")
+    assert task is not None
+    contents = {preset.name: preset.content for preset in list_presets("algorithms")}
+    for name in ("maml", "pretrain", "random-init"):
+        entry = catalog.algorithm(name)
+        assert entry is not None
+        for told in (about_algorithm(entry, None).plain, about_algorithm(entry, task).plain):
+            assert all(words in told for words in choices_of(contents[name]).values()), told
+        assert task.tasks in about_algorithm(entry, task).plain
 
 
 # Watching

@@ -122,6 +122,15 @@ def test_without_colour_every_curve_bears_its_shape_along_the_way() -> None:
     assert marked.count("◆") >= 4 and marked.count("▲") >= 4
 
 
+def test_without_colour_older_curves_bear_their_numbers() -> None:
+    kinds = ((1, 0.2, ""), (2, 0.8, "◆"))
+    curves = [series([0, 1], [y, y], shape=shape, number=str(place)) for place, y, shape in kinds]
+    bare = "".join(lines_of(drawn(*curves, width=60)))
+    marked = "".join(lines_of(drawn(*curves, width=60, marks_along=True)))
+    assert "1" not in bare and bare.count("◆") == 1
+    assert marked.count("1") >= 4 and marked.count("◆") >= 4 and "2" not in marked
+
+
 # Decimation and smoothing
 
 

@@ -207,9 +207,22 @@ def test_a_heading_may_put_names_before_everything() -> None:
 def test_the_table_has_every_x_once_and_leaves_gaps_empty() -> None:
     first = series([1, 2, 3], [0.1, nan, 0.3])
     second = series([2, 3, 4], [5, 6, 7], low=[4, 5, 6], high=[6, 7, 8])
-    lines = [line.split("\t") for line in as_table([first, second], (1, 3), "step").split("\n")]
+    lines = [line.split("\t") for line in as_table([first, second], (1, 3), "step").text.split("\n")]
     assert lines[0] == ["step", "a", "a", "a low", "a high"]
     assert lines[1:] == [["1", "0.1", "", "", ""], ["2", "", "5", "4", "6"], ["3", "0.3", "6", "5", "7"]]
+
+
+def test_the_table_of_many_points_is_spread_over_all_of_them_and_says_so() -> None:
+    x = list(range(0, 100_000, 2))
+    many, few = series(x, x), series([1, 50_001], [7, 8])
+    offer = as_table([many, few], (0, 1e6), "step")
+    rows = [line.split("\t") for line in offer.text.split("\n")[1:]]
+    assert offer.said == f"copied {len(rows):,} rows of 50,002, evenly spaced" and 900 < len(rows) <= 2000
+    assert rows[0] == ["0", "0", ""] and rows[-1] == ["99998", "99998", ""]
+    assert [row for row in rows if row[2]] == [["1", "", "7"], ["50001", "", "8"]]
+    gaps = [int(b[0]) - int(a[0]) for a, b in pairwise([row for row in rows if row[1]])]
+    assert max(gaps) - min(gaps) <= 2 and all(row[1] in ("", row[0]) for row in rows)
+    assert as_table([few], (0, 1e6), "step").said == ""
 
 
 def test_bars_and_sparklines() -> None:

@@ -11,6 +11,7 @@ from textual.color import Color
 from textual.geometry import Region
 from textual.pilot import Pilot
 
+from tui.bench.inner import fan_of
 from tui.charts import rendering
 from tui.charts.series import Series
 from tui.themes import THEMES
@@ -70,9 +71,9 @@ def test_nothing_recorded_is_said_and_never_blank() -> None:
         assert any("no finite values so far" in row for row in screen(chart))
         chart.show([Series("a", np.arange(3.0), np.array([-1.0, -2, -3]), "#ffffff")])
         assert chart.check_action("log", ()) is None
-        assert chart.text_to_copy().splitlines() == ["its\ta", "0\t-1", "1\t-2", "2\t-3"]
+        assert chart.text_to_copy().text.splitlines() == ["its\ta", "0\t-1", "1\t-2", "2\t-3"]
         chart.show([])
-        assert chart.text_to_copy() == "" and any("no losses" in row for row in screen(chart))
+        assert chart.text_to_copy().text == "" and any("no losses" in row for row in screen(chart))
 
     check(steps)
 
@@ -156,9 +157,9 @@ def test_what_is_zoomed_follows_the_newest_point() -> None:
 def test_a_copy_holds_what_is_shown() -> None:
     async def steps(pilot: Pilot[None], chart: Chart) -> None:
         chart.show([curve(1000)])
-        assert len(chart.text_to_copy().splitlines()) == 1001
+        assert len(chart.text_to_copy().text.splitlines()) == 1001
         await pilot.press("z")
-        lines = chart.text_to_copy().splitlines()
+        lines = chart.text_to_copy().text.splitlines()
         assert lines[0] == "its\tmaml" and lines[1].startswith("750\t") and lines[-1].startswith("1000\t")
 
     check(steps)
@@ -262,6 +263,11 @@ def test_without_colours_shapes_tell_curves_apart(monkeypatch: pytest.MonkeyPatc
         chart.show([curve(), curve(name="fomaml", shape="▲")])
         body = "".join(screen(chart)[1:])
         assert body.count("◆") >= 3 and body.count("▲") >= 3
+        losses = np.array([[2.0, 1.9], [2.0, 1.5], [2.0, 1.0]])
+        chart.show(fan_of(losses, np.array([10.0, 20, 30]), "maml"))
+        assert "1 it 10" in screen(chart)[0] and "◆ now, 30" in screen(chart)[0]
+        body = "".join(screen(chart)[1:])
+        assert body.count("2") >= 2 and body.count("◆") >= 2
 
     check(steps)
 

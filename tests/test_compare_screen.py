@@ -27,6 +27,7 @@ from tui.compare.cells import label_cell
 from tui.compare.curves import runs_of, step_series, validation_series
 from tui.compare.export import ExportScreen, write_new
 from tui.compare.histogram import Histogram, binned, histogram_lines, shares, shares_text
+from tui.compare.keys import NOTES_KEYS
 from tui.compare.notes import Notes
 from tui.compare.remarks import (
     against_published,
@@ -654,6 +655,8 @@ def test_the_help_has_the_chart_s_keys_and_says_how_to_reach_them(runs, panel):
 def test_the_help_has_the_table_s_keys(runs):
     async def look(app: Workbench, pilot: Pilot[int]) -> None:
         lines = help_text("compare", app.screen).plain.splitlines()
+        assert "Notes, when it has the focus (tab)" in lines
+        assert any(f"{key.label}: {key.help}" in line for key in NOTES_KEYS for line in lines)
         told = lines[lines.index("Result table") :]
         pressed = {name for line in told for name in line.split("  ")[0].split()}
         assert {"↑", "k", "↓", "j", "←", "h", "→", "l", "page", "home", "end"} <= pressed

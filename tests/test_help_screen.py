@@ -11,6 +11,7 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 
 from tui.keys import EVERYWHERE, PLACES
+from tui.runs.keys import PANEL_KEYS
 from tui.runs.table import KEYS as TABLE_KEYS
 from tui.screens.help import HelpScreen, hanging, help_text, key_names
 from tui.screens.log import LogScreen
@@ -34,7 +35,7 @@ def test_every_key_of_the_place_and_of_everywhere_is_listed(tmp_path: Path) -> N
 
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         told = help_text("runs", app.screen_stack[-2]).plain
-        for key in (*KEYS, *TABLE_KEYS, *EVERYWHERE):
+        for key in (*KEYS, *TABLE_KEYS, *PANEL_KEYS, *EVERYWHERE):
             assert f"{key_names(key)} " in told and f"{key.label}: {key.help}" in told, key
         assert told.count("Everywhere") == 1
 

@@ -51,7 +51,9 @@ def write_events(run: Run, steps: int = 100, start: float = 1000.0, pause: float
 # Reading
 
 
-def test_a_log_is_read_from_its_end_and_further_back(tmp_path: Path) -> None:
+def test_a_log_is_read_from_its_end_and_further_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make_run(tmp_path)
     run.log_path.write_text("".join(f"line {index}\n" for index in range(1000)))
     tail = LogTail(run, 100).read()
@@ -60,6 +62,12 @@ def test_a_log_is_read_from_its_end_and_further_back(tmp_path: Path) -> None:
     assert tail.first_line is not None and "b reads earlier" in tail.first_line
     whole = LogTail(run, 10**6).read()
     assert len(whole.lines) == 1000 and whole.first_line is None
+    assert (tail.width, LogTail(run, 3000).read().width) == (8, 8)
+    monkeypatch.setattr("tui.runs.tail.MOST_BYTES", 100)
+    most = LogTail(run, 100).read().first_line
+    assert most is not None and "b reads" not in most and "no more than" in most
+    run.log_path.write_text("日本\nabc\n")
+    assert LogTail(run).read().width == 4, "columns of the terminal, not letters"
 
 
 def test_a_log_is_followed_and_a_new_one_begun_anew(tmp_path: Path) -> None:
@@ -129,7 +137,10 @@ def test_search_next_and_before(tmp_path: Path, size: tuple[int, int]) -> None:
     in_screen(tmp_path, LogScreen(run), act, size)
 
 
-def test_the_end_is_followed_unless_one_looks_elsewhere(tmp_path: Path) -> None:
+def test_the_end_is_followed_unless_one_looks_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.offers.MOST_ROWS", 10)
     run = make_run(tmp_path, state="failed")
     run.log_path.write_text("".join(f"line {index}\n" for index in range(100)))
 
@@ -149,6 +160,12 @@ def test_the_end_is_followed_unless_one_looks_elsewhere(tmp_path: Path) -> None:
         assert "line 0" in shown(app) and "later" not in shown(app)
         await pilot.press("G")
         await until(pilot, lambda: "later" in shown(app))
+        screen.action_page(-1)
+        await until(pilot, lambda: "later" not in shown(app))
+        await pilot.press("y")
+        assert app.told == ["copied the last 10 of 102 lines"]
+        last = [*(f"line {index}" for index in range(92, 100)), "newest", "later"]
+        assert app.clipboard.split("\n") == last
 
     in_screen(tmp_path, LogScreen(run), act)
 
@@ -237,6 +254,15 @@ def test_a_replay_plays_holds_seeks_and_changes_speed(tmp_path: Path, size: tupl
         assert "iteration 100 of" in shown(app)
         if inner.display:
             assert "now, 100" in shown(app) and "20.0 % → 100.0 %  (+80.0) after 1 step" in shown(app)
+        if size[0] < 100:
+            assert "Outer loss" in shown(app) and screen.check_action("inner", ()) is True
+            await pilot.press("i")
+            await until(pilot, lambda: "now, 100" in shown(app) and "(+80.0) after 1 step" in shown(app))
+            assert "Outer loss" not in shown(app)
+            await pilot.press("i")
+            await until(pilot, lambda: "Outer loss" in shown(app) and "now, 100" not in shown(app))
+        else:
+            assert screen.check_action("inner", ()) is None
         await pilot.press(*["minus"] * 5, "space")
         assert screen.playing and screen.head < screen.playback.length
         await pilot.press(*["plus"] * 5)

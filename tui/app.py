@@ -21,6 +21,7 @@ from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
 from tui.layouts import mend
 from tui.marks import stand_on
+from tui.offers import Offer
 from tui.output import plain
 from tui.presence import Presence
 from tui.remembered import remember_theme, remembered_theme
@@ -304,10 +305,12 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         """Copies what the focused widget or the screen offers as text."""
         for node in (self.focused, self.screen):
             offer = getattr(node, "text_to_copy", None)
-            text = offer() if callable(offer) else None
+            offered = offer() if callable(offer) else None
+            text, said = offered if isinstance(offered, Offer) else (offered, "")
             if text:
                 self.copy_to_clipboard(text)
-                self.tell(f"copied {len(text.splitlines()):,} lines" if "\n" in text else f"copied: {text}")
+                lines = f"copied {len(text.splitlines()):,} lines" if "\n" in text else f"copied: {text}"
+                self.tell(said or lines)
                 return
         self.tell("there is nothing to copy here")
 

@@ -42,6 +42,18 @@ PLACES: dict[str, Sequence[Key]] = {"everywhere": EVERYWHERE}
 """Every place's keys by its name; screens add theirs when they are imported."""
 
 
+def scrolling(what: str) -> tuple[Key, ...]:
+    """The keys that scroll a panel."""
+    return (
+        Key("down", "scroll_down", "Down", f"a line of {what} down", in_footer=False),
+        Key("up", "scroll_up", "Up", "a line up", in_footer=False),
+        Key("pagedown", "page_down", "Page down", "a page down", in_footer=False),
+        Key("pageup", "page_up", "Page up", "a page up", in_footer=False),
+        Key("home", "scroll_home", "First", "to its beginning", in_footer=False),
+        Key("end", "scroll_end", "Last", "to its end", in_footer=False),
+    )
+
+
 def place(name: str, keys: Sequence[Key]) -> list[BindingType]:
     """Enters a place's keys into the table and gives its bindings."""
     PLACES[name] = keys

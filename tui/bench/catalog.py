@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError
-from tui.choices import adaptation_text, order_text, outer_text, part_of
+from tui.choices import adaptation_text, order_text, outer_text, part_of, tasks_text
 from tui.names import preset_names
 from tui.output import plain
 
 
 @dataclass(frozen=True)
 class AlgorithmEntry:
-    """One algorithm: `word` says in a word or two what is particular; `choices` are its adaptation and outer
-    rule in words; `problem` says why it cannot be used."""
+    """One algorithm: `word` says in a word or two what is particular; `adaptation`, `outer` and `tasks` are
+    its three choices in words; `problem` says why it cannot be used."""
 
     name: str
     family: str = ""
@@ -23,6 +23,7 @@ class AlgorithmEntry:
     word: str = ""
     adaptation: str = ""
     outer: str = ""
+    tasks: str = ""
     problem: str = ""
 
 
@@ -142,6 +143,7 @@ def _algorithm(preset: Any) -> AlgorithmEntry:
         word=_word(adaptation, outer),
         adaptation=adaptation_text(adaptation, tested),
         outer=outer_text(adaptation, outer),
+        tasks=tasks_text(preset.content),
     )
 
 

@@ -121,12 +121,14 @@ class TaskList(GroupedList):
 
 
 def about_algorithm(entry: AlgorithmEntry, task: TaskEntry | None) -> Text:
-    """What it is, its paper and its three choices."""
+    """What it is, its paper and its three choices; what the chosen task's tasks are stands before what the
+    algorithm itself says of them."""
     if entry.problem:
         return Text(plain(entry.problem))
     text = Text(f"{entry.summary}.\n" if entry.summary else "")
-    if task is not None and task.tasks:
-        text.append("tasks ", style="dim").append(f"{task.tasks}\n")
+    tasks = [task.tasks if task is not None else "", entry.tasks]
+    if any(tasks):
+        text.append("tasks ", style="dim").append(f"{': '.join(filter(None, tasks))}\n")
     if entry.adaptation:
         text.append("inner ", style="dim").append(f"{entry.adaptation}\n")
     if entry.outer:

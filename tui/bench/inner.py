@@ -28,7 +28,7 @@ def fan(history: History, summary: Summary) -> list[Series]:
 def fan_of(losses: Table, iterations: Column, algorithm: str) -> list[Series]:
     """The same of support losses `[n, k + 1]` recorded after these iterations `[n]`.
 
-    The line over the chart names the first and the last: faint to strong is an order.
+    The line over the chart names the first and the last: faint to strong is an order, and so are numbers.
     """
     if losses.ndim != 2 or losses.shape[1] < 2 or not len(losses):
         return []
@@ -42,7 +42,17 @@ def fan_of(losses: Table, iterations: Column, algorithm: str) -> list[Series]:
         strength = (index + 1) / (last + 1)
         shape = mark.shape if index == last else ""
         label = name if index in (0, last) else ""
-        curves.append(Series(name, steps, values, fainter(mark.colour, strength), shape, label=label))
+        curves.append(
+            Series(
+                name,
+                steps,
+                values,
+                fainter(mark.colour, strength),
+                shape,
+                label=label,
+                number=str(index + 1),
+            )
+        )
     return curves
 
 

@@ -108,8 +108,8 @@ def mean_of_blocks(series: Series, size: int) -> Series:
 def same_series(one: Series, other: Series) -> bool:
     """Whether two series draw the same. Arrays that nobody may write are compared by where they lie."""
     return (
-        (one.name, one.colour, one.shape, one.dashed, one.kind, one.label)
-        == (other.name, other.colour, other.shape, other.dashed, other.kind, other.label)
+        (one.name, one.colour, one.shape, one.number, one.dashed, one.kind, one.label)
+        == (other.name, other.colour, other.shape, other.number, other.dashed, other.kind, other.label)
         and _same(one.x, other.x)
         and _same(one.y, other.y)
         and _same(one.low, other.low)

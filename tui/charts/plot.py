@@ -60,12 +60,13 @@ def draw_curve(
     x, y = _dots(canvas, frame, series)
     drawn = _dashes(x, y) if series.dashed else slice(None)
     canvas.stamp(x[drawn], y[drawn], ink, light=raw)
-    if series.shape and not raw:
+    shape = series.shape or (series.number if along >= 0 else "")
+    if shape and not raw:
         inside = (x >= 0) & (x < 2 * canvas.width) & (y >= 0) & (y < 4 * canvas.height)
         x, y = x[inside], y[inside]
         if along >= 0:
-            _mark_along(canvas, x, y, series.shape, ink, along)
-        _mark_end(canvas, x, y, series.shape, ink)
+            _mark_along(canvas, x, y, shape, ink, along)
+        _mark_end(canvas, x, y, shape, ink)
 
 
 def _dots(canvas: Canvas, frame: Frame, series: Series) -> tuple[Ints, Ints]:

@@ -27,3 +27,5 @@ class Series:
     """The running mean to draw over it, where it is known beforehand."""
     label: str | None = None
     """What the line over the chart calls it: its name if None, nothing if empty."""
+    number: str = ""
+    """Its mark in place of a shape where there is no colour to tell its place in an order."""

@@ -1,6 +1,6 @@
 """The keys of the compare screen and of its table."""
 
-from tui.keys import LOG, Key
+from tui.keys import LOG, Key, scrolling
 
 NO_TABLE = "there is no table yet: no run has finished"
 KEYS = (
@@ -37,6 +37,7 @@ KEYS = (
     Key("m", "export('md')", "Markdown", "the table as Markdown", NO_TABLE),
     Key("v", "export('csv')", "CSV", "the table as CSV", NO_TABLE, in_footer=False),
     Key("J", "export('json')", "JSON", "the table as JSON", NO_TABLE, in_footer=False),
+    Key("tab", "app.focus_next", "Panel", "to the charts, the notes under them, the table", in_footer=False),
     LOG,
 )
 TABLE_KEYS = (
@@ -49,3 +50,4 @@ TABLE_KEYS = (
     Key("home", "scroll_home", "First column", "all the way to the left", in_footer=False),
     Key("end", "scroll_end", "Last column", "all the way to the right", in_footer=False),
 )
+NOTES_KEYS = scrolling("footnotes and protocol")

@@ -2,13 +2,17 @@
 seconds of training."""
 
 from pathlib import Path
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import Static
 
+from tui.compare.keys import NOTES_KEYS
 from tui.compare.view import View
+from tui.keys import place
 from tui.output import plain
 from tui.protocol_text import protocol_line
 from tui.reader import in_one_sentence
@@ -19,7 +23,10 @@ NARROWEST = 40
 
 
 class Notes(Static, can_focus=True):
-    """Takes the focus so that a small terminal can scroll to it."""
+    """Takes the focus so that a small terminal can scroll to it; what it lies in scrolls."""
+
+    PLACE = "notes"
+    BINDINGS: ClassVar[list[BindingType]] = place(PLACE, NOTES_KEYS)
 
     class Cut(Message):
         """A view's rows at equal seconds of training, as lines."""

@@ -85,6 +85,7 @@ def curve_series(
                 mark.colour if last else colour,
                 shape=mark.shape if last else "",
                 label=label,
+                number=str(number),
             )
         )
     if other is not None:

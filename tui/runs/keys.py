@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from engine.runs import Summary
 from engine.runs.processes import RESUMABLE
-from tui.keys import Key
+from tui.keys import Key, scrolling
 
 KEYS = (
     Key("enter", "open", "Open", "look at the run on Bench, or at the marked ones", "no run is selected"),
@@ -19,8 +19,10 @@ KEYS = (
     Key("R", "replay", "Replay", "play its curves back", "only runs that recorded something", False),
     Key("o", "order", "Order", "newest, state, task, algorithm, best, name", in_footer=False),
     Key("space", "mark", "Mark", "mark several for enter, p, x, r, d", "no run is selected", in_footer=False),
+    Key("tab", "app.focus_next", "Panel", "to the selected run in words, and back", in_footer=False),
     Key("escape", "back", "Back", "drop the filter, then the marks", in_footer=False),
 )
+PANEL_KEYS = scrolling("what is told of the run")
 
 
 def is_possible(

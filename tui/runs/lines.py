@@ -28,16 +28,14 @@ class Lines(ScrollView, can_focus=True):
         self.here: int | None = None
         """The line that a search stands on."""
 
-    def show(self, lines: Sequence[str], *, to_end: bool = False) -> None:
-        """Draws these lines from now on; `to_end` goes to the last one wherever one was."""
+    def show(self, lines: Sequence[str], width: int, *, to_end: bool = False) -> None:
+        """Draws these lines, the widest of so many cells, from now on; `to_end` goes to the last one wherever
+        one was."""
         at_end = to_end or not self.lines or self.scroll_offset.y >= self.max_scroll_y
         grown = len(lines) - len(self.lines)
         same_start = grown >= 0 and list(lines[: len(self.lines)]) == list(self.lines)
         if same_start and grown == 0 and not to_end:
             return
-        fresh = lines[len(self.lines) :] if same_start else lines
-        width = max((cell_len(line) for line in fresh), default=0)
-        width = max(width, self.virtual_size.width) if same_start else width
         self.lines = lines
         self.here = self.here if same_start else None
         self.virtual_size = Size(width, len(lines))

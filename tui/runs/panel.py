@@ -2,17 +2,21 @@
 
 import os
 import time
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.timer import Timer
 from textual.widgets import Static
 
 from engine.runs import Summary
+from tui.keys import place
 from tui.output import pad
 from tui.runs.detail import Filed, facts, read_filed, sentence
+from tui.runs.keys import PANEL_KEYS
 from tui.runs.rows import run_label
 from tui.snapshot import Snapshot
 
@@ -23,6 +27,8 @@ LOOK_SECONDS = 0.1
 class RunPanel(VerticalScroll, can_focus=True):
     """What a run is, what can be done with it, its results and its spec; scrolls."""
 
+    PLACE = "run-panel"
+    BINDINGS: ClassVar[list[BindingType]] = place(PLACE, PANEL_KEYS)
     DEFAULT_CSS = """
     RunPanel {
         height: 45%; max-height: 18; border-top: solid $secondary; padding: 0 1; scrollbar-size-vertical: 1;

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
+
 from engine.runs import Run, Status, read_events, summarise
 from engine.runs.files import open_regular
 from tui.numbers import size
@@ -16,20 +18,28 @@ from tui.views import RunView
 
 FIRST_BYTES = 1 << 20
 """How much of a file's end is read at first; reading earlier doubles it."""
+MOST_BYTES = 64 << 20
+"""How much is read at most: a pager does better with more."""
 
 
 @dataclass(frozen=True)
 class Tail:
-    """The lines of a file's end; `before` bytes stand earlier in it and were not read."""
+    """The lines of a file's end, the widest of `width` cells; `before` bytes stand earlier in it and were not
+    read: b reads them, unless as much as can be was read (`is_most`)."""
 
     lines: tuple[str, ...] = ()
     before: int = 0
     fault: str | None = None
+    width: int = 0
+    is_most: bool = False
 
     @property
     def first_line(self) -> str | None:
         """What stands above the lines where something was left out."""
-        return f"{size(self.before)} before this; b reads earlier" if self.before else None
+        if not self.before:
+            return None
+        how = f"no more than {size(MOST_BYTES)} are read here" if self.is_most else "b reads earlier"
+        return f"{size(self.before)} before this; {how}"
 
 
 class _PastView(RunView):
@@ -52,6 +62,7 @@ class LogTail:
     def __init__(self, run: Run, last_bytes: int = FIRST_BYTES) -> None:
         self.run, self.last_bytes = run, last_bytes
         self._lines: list[str] = []
+        self._width = 0
         self._start, self._offset, self._rest = 0, -1, b""
 
     def read(self) -> Tail:
@@ -72,12 +83,16 @@ class LogTail:
             data, self._start = data[skipped:], self._start + skipped
         self._offset = end
         *whole, self._rest = (self._rest + data).split(b"\n")
-        self._lines += [_decoded(line) for line in whole]
+        fresh = [_decoded(line) for line in whole]
+        self._lines += fresh
+        self._width = max(self._width, _widest(fresh))
         unfinished = [_decoded(self._rest)] if self._rest else []
-        return Tail((*self._lines, *unfinished), self._start)
+        width, is_most = max(self._width, _widest(unfinished)), self.last_bytes >= MOST_BYTES
+        return Tail((*self._lines, *unfinished), self._start, width=width, is_most=is_most)
 
     def _begin(self, start: int) -> None:
-        self._lines, self._start, self._offset, self._rest = [], start, start, b""
+        self._lines, self._width = [], 0
+        self._start, self._offset, self._rest = start, start, b""
 
 
 class EventTail:
@@ -86,6 +101,7 @@ class EventTail:
     def __init__(self, run: Run, last_bytes: int = FIRST_BYTES) -> None:
         self.run, self.last_bytes = run, last_bytes
         self._lines: list[str] = []
+        self._width = 0
         self._start, self._offset = 0, -1
         self._view: _PastView | None = None
 
@@ -94,15 +110,18 @@ class EventTail:
         end = _size(self.run.events_path)
         if self._offset < 0 or end < self._offset:
             self._start = self._offset = max(0, end - self.last_bytes)
-            self._lines = []
+            self._lines, self._width = [], 0
         events, self._offset = read_events(self.run.events_path, self._offset)
         if self._view is None:
             self._view = _PastView(self.run, self.run.id, summarise(self.run).metric)
-        self._lines += event_lines(events, self._view)
+        fresh = event_lines(events, self._view)
+        self._lines += fresh
+        self._width = max(self._width, _widest(fresh))
         if not self._lines:
             there = self.run.events_path.exists()
             return Tail(fault="no event yet" if there else "there is no events.jsonl")
-        return Tail(tuple(self._lines), self._start)
+        is_most = self.last_bytes >= MOST_BYTES
+        return Tail(tuple(self._lines), self._start, width=self._width, is_most=is_most)
 
 
 def event_lines(events: Sequence[dict[str, Any]], view: _PastView) -> list[str]:
@@ -122,6 +141,10 @@ def _time_of(event: Mapping[str, Any]) -> str:
         return time.strftime("%H:%M:%S", time.localtime(at)) if isinstance(at, int | float) else " " * 8
     except (OverflowError, ValueError, OSError):
         return " " * 8
+
+
+def _widest(lines: Sequence[str]) -> int:
+    return max((len(line) if line.isascii() else cell_len(line) for line in lines), default=0)
 
 
 def _decoded(line: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
@@ -10,9 +11,10 @@ from textual.widgets import Input, Static
 
 from engine.runs import Run
 from tui.keys import Key, place
+from tui.offers import Offer, last_lines
 from tui.output import plain
 from tui.runs.lines import Lines
-from tui.runs.tail import FIRST_BYTES, EventTail, LogTail, Tail
+from tui.runs.tail import FIRST_BYTES, MOST_BYTES, EventTail, LogTail, Tail
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot, state_word
 
@@ -21,15 +23,21 @@ KEYS = (
     Key("slash", "find", "Search", "words in the lines"),
     Key("n", "next(1)", "Next", "the next line found", "nothing is searched for"),
     Key("N", "next(-1)", "Before", "the line found before", "nothing is searched for"),
-    Key("b", "earlier", "Earlier", "read further back", "the file is read from its beginning"),
+    Key("b", "earlier", "Earlier", "read further back", "nothing earlier, or no more is read here"),
     Key("g,home", "edge(0)", "First", "the first line", in_footer=False),
     Key("G,end", "edge(1)", "Last", "the last line; it is followed from there", in_footer=False),
-    Key("j", "line(1)", "Down", "a line down", in_footer=False),
-    Key("k", "line(-1)", "Up", "a line up", in_footer=False),
+    Key("j,down", "line(1)", "Down", "a line down", in_footer=False),
+    Key("k,up", "line(-1)", "Up", "a line up", in_footer=False),
+    Key("pagedown", "page(1)", "Page down", "a page of lines down", in_footer=False),
+    Key("pageup", "page(-1)", "Page up", "a page of lines up", in_footer=False),
+    Key("right", "across(1)", "Right", "what stands right of the window", in_footer=False),
+    Key("left", "across(-1)", "Left", "what stands left of it", in_footer=False),
     Key("escape", "back", "Back", "end the search, then leave"),
 )
 
 
+COLUMNS = 8
+"""How far a key goes to the side."""
 LOOK_EVERY = 1.0
 """Seconds between looks at the files while the screen is shown."""
 
@@ -117,7 +125,9 @@ class LogScreen(PlaceScreen):
         above = [tail.first_line] if tail.first_line else []
         below = [tail.fault] if tail.fault else []
         nothing = ["the worker printed nothing"] if not tail.lines and not tail.fault else []
-        self.lines.show((*above, *tail.lines, *below, *nothing), to_end=to_end)
+        around = [*above, *below, *nothing]
+        width = max(tail.width, *(cell_len(line) for line in around), 0)
+        self.lines.show((*above, *tail.lines, *below, *nothing), width, to_end=to_end)
         self._draw_heading()
         self.refresh_bindings()
 
@@ -139,7 +149,7 @@ class LogScreen(PlaceScreen):
         if action == "next":
             return bool(self.query(Lines) and self.lines.words) or None
         if action == "earlier":
-            return any(tail.before for tail in self._tails.values()) or None
+            return (any(tail.before for tail in self._tails.values()) and self._bytes < MOST_BYTES) or None
         return True
 
     def action_other(self) -> None:
@@ -171,7 +181,7 @@ class LogScreen(PlaceScreen):
 
     def action_earlier(self) -> None:
         """Reads twice as much of the files' ends."""
-        self._bytes *= 2
+        self._bytes = min(2 * self._bytes, MOST_BYTES)
         self._log = LogTail(self.run_shown, self._bytes)
         self._events = EventTail(self.run_shown, self._bytes)
         self._read()
@@ -186,6 +196,14 @@ class LogScreen(PlaceScreen):
     def action_line(self, lines: int) -> None:
         """A line down or up."""
         self.lines.scroll_relative(y=lines, animate=False)
+
+    def action_page(self, pages: int) -> None:
+        """A page down or up."""
+        self.lines.scroll_relative(y=pages * self.lines.size.height, animate=False)
+
+    def action_across(self, direction: int) -> None:
+        """Some columns to the right or to the left."""
+        self.lines.scroll_relative(x=direction * COLUMNS, animate=False)
 
     def action_back(self) -> None:
         """Ends the search, or leaves."""
@@ -202,9 +220,7 @@ class LogScreen(PlaceScreen):
         self.query_one(Input).remove_class("open")
         self.lines.focus()
 
-    def text_to_copy(self) -> str | None:
-        """The line that the search stands on, or all lines that were read."""
+    def text_to_copy(self) -> Offer:
+        """The line that the search stands on, or the last lines that were read."""
         lines = self.lines.lines
-        if self.lines.here is not None:
-            return lines[self.lines.here]
-        return "\n".join(lines) or None
+        return Offer(lines[self.lines.here]) if self.lines.here is not None else last_lines(lines)

@@ -33,6 +33,13 @@ KEYS = (
     Key("minus", "speed(-1)", "Slower", "down to the speed that it had", NOTHING),
     Key("0,home", "start", "Start", "to the beginning", NOTHING),
     Key("end", "finish", "End", "to the end", NOTHING, in_footer=False),
+    Key(
+        "i",
+        "inner",
+        "Inner loop",
+        "the inner loop in the place of the outer one, or back",
+        "no inner steps were recorded, or there is room for both",
+    ),
     Key("escape", "back", "Back", "to the runs"),
 )
 FRAME_SECONDS = 0.1
@@ -43,8 +50,8 @@ WIDE = 110
 
 
 class ReplayScreen(PlaceScreen):
-    """Validation and outer loss up to the play head, with its iteration and training time; where there is
-    room and there are inner steps, the inner loop too."""
+    """Validation and outer loss up to the play head, with its iteration and training time; where there are
+    inner steps, the inner loop too: beside them where there is room, else in their place by a key."""
 
     PLACE = "replay"
     AUTO_FOCUS = ""
@@ -67,6 +74,7 @@ class ReplayScreen(PlaceScreen):
         self.head, self.speed, self.playing = 0.0, 1, False
         self._last = 0.0
         self._drawn: tuple[int, int] | None = None
+        self._has_inner, self._inner_alone = False, False
 
     def compose_body(self) -> ComposeResult:
         percent = self.metric == "accuracy"
@@ -113,6 +121,7 @@ class ReplayScreen(PlaceScreen):
             return
         self.summary, self.playback = summary, playback
         self.speed, self.playing = playback.first_speed(), playback.length > 0
+        self._has_inner = bool(playback.inner_loops(summary.algorithm, playback.length))
         self._last = time.monotonic()
         self._draw_heading()
         if playback.length:
@@ -155,17 +164,20 @@ class ReplayScreen(PlaceScreen):
     def _draw_inner(self, playback: "Playback") -> None:
         """The inner loop at the play head, with room for it from the first on where there is one."""
         algorithm = self.summary.algorithm if self.summary else ""
-        inner = self.query_one("#inner")
-        inner.display = self.size.width >= WIDE and bool(playback.inner_loops(algorithm, playback.length))
+        inner, is_wide = self.query_one("#inner"), self.size.width >= WIDE
+        inner.display = self._has_inner and (is_wide or self._inner_alone)
+        self.query_one("#outer").display = is_wide or not inner.display
         if inner.display:
             self.query_one("#fan", Chart).show(playback.inner_loops(algorithm, self.head))
-            gain = playback.gain(self.metric, self.head, max(1, self.size.width // 3 - 2))
+            width = self.size.width // 3 if is_wide else self.size.width
+            gain = playback.gain(self.metric, self.head, max(1, width - 2))
             self.query_one("#gain", Static).update(gain or "")
 
     def on_resize(self) -> None:
         if self.playback is not None and self.playback.length:
             self._drawn = None
             self._show_head()
+            self.refresh_bindings()
 
     def _draw_lines(self, playback: "Playback") -> None:
         width = max(1, self.size.width)
@@ -199,6 +211,8 @@ class ReplayScreen(PlaceScreen):
         """None, greyed, until there is something to play."""
         if action in ("play", "seek", "speed", "start", "finish"):
             return (self.playback is not None and self.playback.length > 0) or None
+        if action == "inner":
+            return (self._has_inner and self.size.width < WIDE) or None
         return True
 
     def action_play(self) -> None:
@@ -230,6 +244,12 @@ class ReplayScreen(PlaceScreen):
         """To the end."""
         assert self.playback is not None
         self._move_to(self.playback.length)
+
+    def action_inner(self) -> None:
+        """The inner loop in the place of the outer one, or the other way round."""
+        self._inner_alone = not self._inner_alone
+        self._drawn = None
+        self._show_head()
 
     def action_back(self) -> None:
         """Leaves."""

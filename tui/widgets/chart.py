@@ -21,6 +21,7 @@ from tui.charts.series import Series
 from tui.charts.table import as_table
 from tui.charts.ticks import Unit
 from tui.keys import place
+from tui.offers import Offer
 from tui.output import plain
 from tui.widgets.chart_colours import style_of
 from tui.widgets.chart_head import ChartHead
@@ -88,11 +89,11 @@ class Chart(Widget, can_focus=True):
             self._styles_by_ink.clear()
         self._redraw(anew=recoloured)
 
-    def text_to_copy(self) -> str:
+    def text_to_copy(self) -> Offer:
         """The values shown, as recorded, as tab-separated text; nothing while there is nothing."""
         frame = self._frame()
         series = [one.whole for one in self._curves]
-        return "" if isinstance(frame, str) else as_table(series, frame.x, self.x_label)
+        return Offer("") if isinstance(frame, str) else as_table(series, frame.x, self.x_label)
 
     # What is drawn
 
@@ -192,6 +193,7 @@ class Chart(Widget, can_focus=True):
             self._style,
             names_first=self.names_first,
             has_focus=self.has_focus,
+            numbered=self._without_colour(),
         )
 
     def _is_smoothed(self) -> bool:

@@ -36,13 +36,15 @@ class ChartHead:
         *,
         names_first: bool,
         has_focus: bool,
+        numbered: bool = False,
     ) -> None:
         """Makes the lines anew for a chart of `size` cells. With the focus all names are there, on several
-        lines where need be and where the curves still have most of the room."""
+        lines where need be and where the curves still have most of the room. `numbered`: a curve without a
+        shape has its number, as where there is no colour."""
         width, height = size
         labels = [one.name if one.label is None else one.label for one in series]
         inks = [ink for ink, label in enumerate(labels) if label]
-        names = [(plain(series[ink].shape) or line_sign(series[ink]), plain(labels[ink])) for ink in inks]
+        names = [(line_sign(series[ink], numbered), plain(labels[ink])) for ink in inks]
         most = height // SHARE if has_focus else 1
         first = has_focus or names_first
         found = headings(plain(title), names, remark, width, most=most, names_first=first)
@@ -82,8 +84,10 @@ def _cells(line: Sequence[Piece], has_focus: bool) -> Iterator[tuple[str, int]]:
                 yield character if cell == 0 else "", 1000 * has_focus + ink
 
 
-def line_sign(series: Series) -> str:
-    """What stands for a curve without a shape of its own."""
+def line_sign(series: Series, numbered: bool) -> str:
+    """What stands for a curve: its shape, its number if it has one and curves are `numbered`, or a line."""
+    if sign := plain(series.shape) or (plain(series.number) if numbered else ""):
+        return sign
     if series.kind == "points":
         return "·"
     return "╌" if series.dashed else "─"
