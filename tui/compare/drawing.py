@@ -26,10 +26,10 @@ def draw_curves(
         return
     series = validation_series(view, histories, axis, each_seed)
     seeds = seeds_drawn(view, histories)
-    of_seeds = "" if seeds == "1" else ", each seed" if each_seed else f", mean of {seeds} seeds"
-    chart.title = f"Validation {word} by {'training time' if axis == 'time' else 'tasks seen'}{of_seeds}"
+    of_seeds = "" if seeds == "1" else "each seed" if each_seed else f"mean of {seeds} seeds"
+    chart.title = f"Validation {word} by {'training time' if axis == 'time' else 'tasks seen'}"
     chart.x_label = X_LABELS[axis]
-    chart.show(series, "" if series else "reading the runs")
+    chart.show(series, of_seeds if series else "reading the runs")
 
 
 def draw_histogram(histogram: Histogram, view: View, row: Row) -> None:
