@@ -6,13 +6,14 @@ from typing import Any
 
 import torch
 
+from engine.captured import trainer_of
 from engine.checkpoint import unpack
 from engine.data import data_folder
 from engine.errors import RequestError
 from engine.fused.place import kept_elsewhere
 from engine.journal import Journal
 from engine.learner import Learner
-from engine.paths import FUSED
+from engine.paths import CAPTURED, FUSED, GENERIC
 from engine.presets import Spec
 from engine.ranks.alone import Ranks
 from engine.runs import Run, list_checkpoints, read_events, read_verified
@@ -38,7 +39,7 @@ def built(
     # The kernels are compiled here, once on each machine.
     journal.phase("building")
     with computing:
-        trainer = Trainer(Learner(spec, tasks, device), ranks)
+        trainer = trainer_of(Learner(spec, tasks, device), ranks)
     trainer.computing = computing
     if journal.saved is not None:
         saved = loaded(trainer, journal.saved.path, device)
@@ -85,7 +86,7 @@ def _keep_path(learner: Learner, before: str, journal: Journal) -> None:
     if before == learner.path or before != FUSED != learner.path:
         return
     if learner.path == FUSED:
-        learner.take(before)
+        learner.take(f"{GENERIC}: begun by CUDA graphs" if before == CAPTURED else before)
     else:
         text = f"begun on the fused path, goes on on the {learner.path}; the last digits will differ"
         journal.events.append("note", text=text)

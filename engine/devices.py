@@ -16,6 +16,9 @@ INSTALL_TORCHVISION = (
     "torchvision is not installed: in a checkout say `uv sync --extra fetch`, elsewhere install torchvision "
     "beside kshot"
 )
+CUDA_ALONE = (
+    "training.precision {precision} is for CUDA alone, and the device is {device}; full works everywhere"
+)
 
 
 def device_name(wanted: str) -> str:
@@ -26,17 +29,21 @@ def device_name(wanted: str) -> str:
     return "cuda:0" if wanted == "cuda" else wanted
 
 
-def check_device(wanted: str) -> None:
-    """Refuses a device that cannot be on this machine, as far as that can be told without torch.
+def check_device(wanted: str, precision: str = "full") -> None:
+    """Refuses a device that cannot be on this machine, as far as that can be told without torch, and a
+    `training.precision` that would do nothing there.
 
     Raises:
-        RequestError: CUDA without an NVIDIA or AMD device file, MPS off macOS.
+        RequestError: CUDA without an NVIDIA or AMD device file, MPS off macOS; less than full precision
+            elsewhere than on CUDA.
     """
     files = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd", "/dev/nvhost-gpu")
     if wanted.startswith("cuda") and not any(Path(file).exists() for file in files):
         raise RequestError(f"device {wanted}: there is no GPU here that CUDA could use; cpu works everywhere")
     if wanted == "mps" and sys.platform != "darwin":
         raise RequestError("device mps is there on macOS alone; cpu works everywhere")
+    if precision != "full" and not (found := device_name(wanted)).startswith("cuda"):
+        raise RequestError(CUDA_ALONE.format(precision=precision, device=found))
 
 
 def check_model(model: "Model") -> None:

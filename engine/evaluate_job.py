@@ -177,6 +177,7 @@ def _protocol(spec: Spec, best: bool) -> dict[str, Any]:
         **shape,
         "dataset": task.dataset,
         **_training_protocol(spec),
+        **_precision(spec),
         "steps_in_testing": tested.steps if tested.rule in ("gradient", "none") else None,
         "episodes": spec.evaluation.episodes,
         "evaluation_seed": spec.evaluation.seed,
@@ -210,6 +211,12 @@ def _training_protocol(spec: Spec) -> dict[str, Any]:
     other = isinstance(spec.task, ImageTask) and ways not in (None, spec.task.ways)
     said = {"steps_in_training": spec.adaptation.steps if gradient else None}
     return said | ({"ways_in_training": ways} if other else {})
+
+
+def _precision(spec: Spec) -> dict[str, Any]:
+    """What the training was computed in, where that was not float32 throughout."""
+    precision = spec.training.precision
+    return {} if precision == "full" or spec.outer.rule == "none" else {"precision": precision}
 
 
 def network(model: Model) -> str:

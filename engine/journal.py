@@ -43,20 +43,29 @@ class Journal:
         self.status.update(phase=name)
         self.events.append("phase", name=name)
 
-    def record(self, record: dict[str, Any]) -> None:
-        """A `train` event, and every fifth time a `speed` event."""
-        self.events.append("train", **record)
-        step = record["step"]
-        if step % (SPEED_EVERY * self.spec.training.record_every) == 0:
-            # Of training alone: validations and checkpoints come between.
-            speed = (step - self.last_step) / max(self.seconds - self.last_seconds, 1e-9)
-            self.last_step, self.last_seconds = step, self.seconds
-            memory = memory_bytes(self.device)
-            self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
-            self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
+    def records(self, trainer: Trainer, newest: dict[str, Any] | None = None) -> None:
+        """A `train` event for each record that the trainer has by now, and for the newest; for every fifth a
+        `speed` event."""
+        told = [record for record in (*trainer.late, newest) if record is not None]
+        trainer.late.clear()
+        for record in told:
+            self.events.append("train", **record)
+        # The seconds are those of the last one: records that waited came at once.
+        if any(record["step"] % (SPEED_EVERY * self.spec.training.record_every) == 0 for record in told):
+            self._tell_speed(told[-1]["step"])
+
+    def _tell_speed(self, step: int) -> None:
+        # Of training alone: validations and checkpoints come between.
+        speed = (step - self.last_step) / max(self.seconds - self.last_seconds, 1e-9)
+        self.last_step, self.last_seconds = step, self.seconds
+        memory = memory_bytes(self.device)
+        self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
+        self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
 
     def checkpoint(self, trainer: Trainer) -> None:
         """Writes a checkpoint, says so, and lets go of those that need not be kept."""
+        trainer.settle()
+        self.records(trainer)
         self.events.sync()
         # No times in here: the same training gives the same bytes, and so the same digest.
         state = trainer.state() | {"threads": torch.get_num_threads(), "path": trainer.learner.path}

@@ -17,6 +17,8 @@ from engine.presets.shapes import training_shape
 FUSED = "fused"
 """What a training's path is called; any other begins with the word below and says why."""
 GENERIC = "generic"
+CAPTURED = "captured"
+"""What the path of a training by CUDA graphs is called."""
 
 
 def chosen_path(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) -> str:

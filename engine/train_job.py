@@ -82,6 +82,7 @@ def _give_up(trainer: Trainer, journal: Journal, fault: Diverged) -> None:
     from engine.replay import replayed, told
 
     run, where, found = journal.run, "", None
+    journal.records(trainer)
     journal.phase("looking for what is not finite")
     with suppress(OSError):  # the older checkpoints are still there
         if trainer.iteration not in (0, journal.saved_at) and not not_finite(trainer.learner.meta_parameters):
@@ -120,9 +121,9 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
             first = False
         for note in trainer.notes:
             journal.events.append("note", text=note)
+            status.update(path=trainer.learner.path)
         trainer.notes.clear()
-        if record is not None:
-            journal.record(record)
+        journal.records(trainer, record)
         if (fit := trainer.fit()) is not None:
             journal.events.append("fit", **fit)
         status.update(step=trainer.iteration)
@@ -158,6 +159,8 @@ def out_of_time(limit: float | None, journal: Journal) -> bool:
 
 
 def _validate(trainer: Trainer, journal: Journal) -> None:
+    trainer.settle()
+    journal.records(trainer)
     journal.status.update(phase="validating")
     journal.unvalidated = True
     with trainer.computing:

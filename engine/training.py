@@ -14,8 +14,9 @@ from torch import Tensor
 from engine.adaptation import MetaGradient, meta_gradient, probe
 from engine.adaptation.apply_head import head_scale
 from engine.adaptation.losses import task_metric
-from engine.adaptation.movement import moved
+from engine.adaptation.movement import lengths, shown
 from engine.adaptation.rates import shown_rates
+from engine.adaptation.rule import State
 from engine.curves import curves
 from engine.divergence import Diverged, is_reckless, not_finite
 from engine.errors import RequestError
@@ -27,6 +28,7 @@ from engine.outer.joint import joint_gradient
 from engine.outer.optimizer import OuterOptimizer
 from engine.outer.schedule import order_at, outer_rate, step_weights
 from engine.portions import joined, mean_gradient, query_losses, walks
+from engine.precision import arithmetic
 from engine.presets import validation_adaptation
 from engine.presets.schema import KEPT_BEST
 from engine.ranks.alone import Ranks
@@ -77,8 +79,12 @@ class Trainer:
         """The best validations so far whose checkpoints are kept, the best first."""
         self.tasks_at_once = learner.tasks_at_once
         self.notes: list[str] = []
+        self.late: list[dict[str, Any]] = []
+        """Records of iterations that `step` did not return, as it did not wait for them."""
         self.computing: AbstractContextManager[None] = nullcontext()
         """Entered where a step only computes, and nothing of the training changes."""
+        self.arithmetic = arithmetic(self.spec.training.precision, learner.device)
+        """Entered where the passes of training are computed, and no others."""
         joint = self.spec.outer.rule == "joint"
         size = examples_per_batch(learner) if joint else self.spec.training.tasks_per_batch
         self.size = size
@@ -97,6 +103,10 @@ class Trainer:
         """How many iterations the spec asks for; none for a rule that does not train."""
         return 0 if self.spec.outer.rule == "none" else self.spec.training.iterations
 
+    def records(self, number: int) -> bool:
+        """Whether iteration `number` (from 1) is recorded."""
+        return number % self.spec.training.record_every == 0 or number in (1, self.iterations)
+
     def step(self) -> dict[str, Any] | None:
         """One iteration; every `record_every` (and the first), what it saw, as a `train` event's fields.
 
@@ -105,10 +115,10 @@ class Trainer:
                 the iteration.
         """
         number = self.iteration + 1
-        recorded = number % self.spec.training.record_every == 0 or number in (1, self.iterations)
-        joint = self.spec.outer.rule == "joint"
+        recorded, joint = self.records(number), self.spec.outer.rule == "joint"
         with self.computing:
-            seen = self._joint() if joint else self._episodes()
+            with self.arithmetic:
+                seen = self._joint() if joint else self._episodes()
             gradient, loss = seen.gradient, seen.loss
             norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
         if not (isfinite(loss) and isfinite(norm)):
@@ -196,20 +206,30 @@ class Trainer:
 
         A rule that shows no steps has one query loss and metric, and neither support losses nor norms.
         """
+        own = self.measured(tasks, portions)
+        means = {name: each.mean(0).tolist() for name, each in self.ranks.rows(own, self.size).items()}
+        return self.told(loss, means, lengths(self.ends(portions)))
+
+    def measured(self, tasks: Episodes, portions: list[MetaGradient]) -> dict[str, Tensor]:
+        """Support and query losses, metrics and norms `[T, ...]` of each task, on the device."""
         seen = [(*self._probed(tasks, at, walk), walk.norms) for at, walk in enumerate(portions)]
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
         names = ("support_loss", "query_loss", name, "meta_gradient_norms")
-        own = {name: torch.cat(parts) for name, parts in zip(names, zip(*seen, strict=True), strict=True)}
-        means = {name: each.mean(0).tolist() for name, each in self.ranks.rows(own, self.size).items()}
+        return {name: torch.cat(parts) for name, parts in zip(names, zip(*seen, strict=True), strict=True)}
+
+    def ends(self, portions: list[MetaGradient]) -> list[State]:
+        """The parameters that all tasks begin with, and those that they end with."""
+        both = [joined([walk.states[at] for walk in portions]) for at in (0, -1)]
+        return [self.rule.parameters_in(state) for state in both]
+
+    def told(self, loss: float, means: dict[str, Any], moves: dict[str, Tensor]) -> dict[str, Any]:
+        """A record of means over tasks, and how far the inner loop moves each layer, from the start to the
+        last step, where it moves any."""
         if not self.rule.shows_steps:
             means["meta_gradient_norms"] = []
-        return {"outer_loss": loss, **means, **self._moved(portions)}
-
-    def _moved(self, portions: list[MetaGradient]) -> dict[str, Any]:
-        """How far the inner loop moves each layer, from the start to the last step, where it moves any."""
-        ends = [joined([walk.states[at] for walk in portions]) for at in (0, -1)]
-        found = moved([self.rule.parameters_in(state) for state in ends], self.ranks.summed)
-        return {"moved": {layer: values[-1] for layer, values in found.items()}} if found else {}
+        found = shown(moves, self.ranks.summed)
+        ways = {"moved": {layer: values[-1] for layer, values in found.items()}} if found else {}
+        return {"outer_loss": loss, **means, **ways}
 
     def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
         """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch; for a rule that
@@ -224,6 +244,9 @@ class Trainer:
         losses, metrics = zip(*probes, strict=True)
         support = torch.cat([walk.support_loss, last], 1) if rule.shows_steps else last[:, :0]
         return support, torch.stack(losses, 1), torch.stack(metrics, 1)
+
+    def settle(self) -> None:
+        """Waits for whatever still computes; the records of it are in `late` then."""
 
     def agree(self) -> None:
         """Makes sure that all ranks hold the same numbers. Raises RequestError where they do not."""
@@ -259,15 +282,18 @@ class Trainer:
 
         It draws nothing at random and changes nothing, so a training goes on to the same numbers.
         """
-        if not isinstance(self.learner.tasks, Sine):
+        if not self.fits(self.iteration):
             return None
-        validated = self.spec.training.validation.every
         adaptation = validation_adaptation(self.spec)
-        every = max(FIT_PAUSE * (adaptation.steps + 1), validated // FITS_PER_VALIDATION)
-        due = self.iteration % every == 0 or self.iteration % validated == 0
-        if not (due or self.iteration in (1, self.iterations)):
-            return None
         return {"step": self.iteration, **curves(self.learner, adaptation, "validation", 0, FIT_POINTS)}
+
+    def fits(self, number: int) -> bool:
+        """Whether iteration `number` (from 1) shows a fit."""
+        if not isinstance(self.learner.tasks, Sine):
+            return False
+        validated, steps = self.spec.training.validation.every, validation_adaptation(self.spec).steps
+        every = max(FIT_PAUSE * (steps + 1), validated // FITS_PER_VALIDATION)
+        return number % every == 0 or number % validated == 0 or number in (1, self.iterations)
 
     def state(self) -> dict[str, Any]:
         """All that a checkpoint needs to go on to the same numbers."""

@@ -87,6 +87,7 @@ OTHER: dict[str, Any] = {
     "training.queries": 9,
     "training.tasks": 9,
     "training.augment": "affine",
+    "training.precision": "tf32",
     "training.tasks_at_once": 1,
     "training.record_every": 7,
     "training.checkpoint_every": 7,

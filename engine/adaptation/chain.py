@@ -17,6 +17,8 @@ from engine.models import Parameters
 from engine.tasks.episodes import Episodes
 
 _LOSS = "query loss"
+Weight = float | Tensor
+"""A query loss's weight: a number, or one on the device (float64, without axes) that nobody here looks at."""
 
 
 class MetaGradient(NamedTuple):
@@ -54,14 +56,16 @@ def meta_gradient(
     task: Episodes,
     second_order: bool,
     constant_memory: bool,
-    weights: Sequence[float] = (),
+    weights: Sequence[Weight] = (),
 ) -> MetaGradient:
     """∂/∂φ of the mean query loss after the rule's k steps, for all T tasks at once (Finn 2017, equation 1).
 
     With `weights`, of the losses after steps 1..k weighted so and added up (Antoniou 2019, equation 4). With
     `constant_memory` each link is made anew on the way back, so that one graph is alive at a time.
     """
-    if (whole := rule.whole_walk(meta_parameters, task, second_order, weights)) is not None:
+    known = [weight for weight in weights if not isinstance(weight, Tensor)]
+    no_tensors = len(known) == len(weights)
+    if no_tensors and (whole := rule.whole_walk(meta_parameters, task, second_order, known)) is not None:
         return whole
     walk = Walk(rule, meta_parameters, task, second_order, weights)
     walk.forward(constant_memory)
@@ -98,7 +102,7 @@ class Walk:
         meta_parameters: Parameters,
         task: Episodes,
         second_order: bool,
-        weights: Sequence[float] = (),
+        weights: Sequence[Weight] = (),
     ) -> None:
         self.rule, self.task, self.second_order = rule, task, second_order
         self.shared = _leaves(meta_parameters)
@@ -122,7 +126,7 @@ class Walk:
             leaving, support_loss, query_loss = entering, None, None
             if rule.steps:
                 leaving, support_loss = rule.step(entering, shared, task, number, self.second_order)
-            if self.weights[number]:
+            if _counts(self.weights[number]):
                 # What the step hands on as it is becomes a tensor of its own, to be differentiated by alone.
                 leaving = {n: t.view_as(t) if t is entering.get(n) else t for n, t in leaving.items()}
                 query_loss = rule.query_loss(leaving, shared, task, number + 1 if rule.steps else 0)
@@ -136,7 +140,7 @@ class Walk:
         leaving, support_loss, query_loss = entering, None, None
         if rule.steps:
             leaving, support_loss = rule.step(entering, shared, task, number, second_order=False)
-        if self.weights[number]:
+        if _counts(self.weights[number]):
             query_loss = rule.query_loss(leaving, shared, task, number + 1 if rule.steps else 0)
         return Link(entering, leaving, support_loss, query_loss)
 
@@ -171,7 +175,7 @@ class Walk:
             watched: State = {}
             if there.query_loss is not None:
                 outputs[_LOSS] = there.query_loss
-                vector = vector | {_LOSS: torch.full_like(self.query_loss, self.weights[number] / tasks)}
+                vector = vector | {_LOSS: _spread(self.weights[number] / tasks, self.query_loss)}
                 watched = there.leaving if self.rule.steps else {}
             of_leaving, of_entering, share = _product(outputs, vector, (watched, entering, self.shared))
             if self.rule.steps:
@@ -202,6 +206,16 @@ def _product(
             if gradient is not None:
                 found[at][name] = gradient
     return found
+
+
+def _counts(weight: Weight) -> bool:
+    return isinstance(weight, Tensor) or weight != 0.0
+
+
+def _spread(weight: Weight, like: Tensor) -> Tensor:
+    if isinstance(weight, Tensor):
+        return weight.to(like.dtype).expand_as(like)
+    return torch.full_like(like, weight)
 
 
 def _leaves(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

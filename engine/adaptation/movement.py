@@ -1,6 +1,7 @@
 """How far adaptation moves each layer: where a model adapts, and where it reuses what it has."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,13 @@ def moved(states: Sequence[State], summed: Summed = lambda squares: squares) -> 
 
     `summed` adds squared lengths up over the tasks of other processes.
     """
+    return shown(lengths(states), summed)
+
+
+@torch.no_grad()
+def lengths(states: Sequence[State]) -> dict[str, Tensor]:
+    """The length of each layer in the first state, and of its way from there to each: `[1 + S]`, on their
+    device. Nothing where states do not hold the same parameters."""
     first = states[0]
     if not all(first.keys() == state.keys() for state in states):
         return {}
@@ -24,23 +32,21 @@ def moved(states: Sequence[State], summed: Summed = lambda squares: squares) -> 
     for name in first:
         if first[name].is_floating_point():
             layers.setdefault(name.rpartition(".")[0] or name, []).append(name)
-    squares = [_squares(states, names) for names in layers.values()]
-    found: dict[str, list[float | None]] = {}
-    for layer, lengths in zip(layers, summed(squares), strict=True):
-        size, *distances = lengths.sqrt().tolist()
+    return {layer: _lengths(states, names) for layer, names in layers.items()}
+
+
+def shown(found: Mapping[str, Tensor], summed: Summed = lambda squares: squares) -> dict[str, Any]:
+    """What `moved` says of `lengths`, in sums and roots of the CPU's float64."""
+    squares = [each.cpu().to(torch.float64).square() for each in found.values()]
+    moves: dict[str, list[float | None]] = {}
+    for layer, added in zip(found, summed(squares), strict=True):
+        size, *distances = added.sqrt().tolist()
         if any(distances):
-            found[layer] = [float(f"{d / size:.4g}") if size else None for d in distances]
-    return found
+            moves[layer] = [float(f"{d / size:.4g}") if size else None for d in distances]
+    return moves
 
 
-def _squares(states: Sequence[State], names: list[str]) -> Tensor:
-    """The squared lengths of a layer in the first state and of its way from there to each: float64 `[1 + S]`
-    on the CPU."""
+def _lengths(states: Sequence[State], names: list[str]) -> Tensor:
     first = states[0]
-    lengths = [_norm([first[n] for n in names])]
-    lengths += [_norm([state[n] - first[n] for n in names]) for state in states]
-    return torch.tensor(lengths, dtype=torch.float64).square()
-
-
-def _norm(tensors: list[Tensor]) -> float:
-    return float(torch.linalg.vector_norm(torch.cat([t.flatten() for t in tensors])))
+    ways = [[first[n] for n in names], *([state[n] - first[n] for n in names] for state in states)]
+    return torch.stack([torch.linalg.vector_norm(torch.cat([t.flatten() for t in way])) for way in ways])

@@ -51,13 +51,17 @@ def rate_of(adaptation: Adaptation, meta_parameters: Parameters, name: str, numb
     return rates
 
 
-def shown_rates(adaptation: Adaptation, meta_parameters: Parameters) -> dict[str, list[float]]:
-    """Learned rates as numbers, by parameter: one for each step, the mean over a tensor's own."""
+def mean_rates(adaptation: Adaptation, meta_parameters: Parameters) -> Parameters:
+    """Learned rates by parameter, `[steps]` or `[1]`: one for each step, the mean over a tensor's own."""
     found = {}
     if adaptation.learned_rates != "none":
         for name, rates in meta_parameters.items():
             if name.startswith(RATES):
                 per_step = adaptation.learned_rates == "layer-step"
-                values = rates if per_step else rates.mean().reshape(1)
-                found[name.removeprefix(RATES)] = values.tolist()
+                found[name.removeprefix(RATES)] = rates if per_step else rates.mean().reshape(1)
     return found
+
+
+def shown_rates(adaptation: Adaptation, meta_parameters: Parameters) -> dict[str, list[float]]:
+    """The same as numbers."""
+    return {name: rates.tolist() for name, rates in mean_rates(adaptation, meta_parameters).items()}

@@ -95,7 +95,8 @@ def normalise(
     if observed is not None:
         count = reference.numel() // mean.numel()
         unbiased = variance.detach() * (count / max(count - 1, 1))
-        observed[name] = (mean.detach().flatten(), unbiased.flatten())
+        kept = norm.scale.dtype
+        observed[name] = (mean.detach().flatten().to(kept), unbiased.flatten().to(kept))
     gain = torch.rsqrt(variance + EPSILON) * norm.scale
     return torch.addcmul(norm.shift - mean * gain, x, gain)
 
@@ -126,7 +127,8 @@ def normalise_maps(x: Tensor, norm: Norm, tasks: int, statistics: BatchStatistic
         # derivatives are right as long as no vmap is over it; the tests hold them against finite differences.
         mean = variance = None
         if statistics.observed is not None:
-            mean, variance = x.new_zeros(x.shape[1]), x.new_zeros(x.shape[1])
+            # In the parameters' precision, whatever the maps were computed in.
+            mean, variance = (flat.scale.new_zeros(x.shape[1]) for _ in range(2))
             statistics.observed[name] = (mean.view(tasks, channels), variance.view(tasks, channels))
         # A momentum of 1 leaves there what this batch gave.
         return functional.batch_norm(

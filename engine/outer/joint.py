@@ -23,10 +23,23 @@ def joint_gradient(
 
     The batch's statistics are written into `observed`; with a `head_scale` the head is a cosine classifier.
     """
+    gradient, loss, outputs = joint_pass(body, kind, meta_parameters, examples, observed, head_scale)
+    return gradient, loss.item(), outputs
+
+
+def joint_pass(
+    body: Body,
+    kind: Kind,
+    meta_parameters: Parameters,
+    examples: Examples,
+    observed: Observed | None = None,
+    head_scale: float | None = None,
+) -> tuple[Parameters, Tensor, Tensor]:
+    """The same with the loss still on its device."""
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
     noise = Noise(examples.indices, "joint")
     features = body(leaves, examples.x, BatchStatistics(observed=observed, noise=noise))
     outputs = apply_head(features, leaves, head_scale)
     loss = task_loss(kind, outputs, examples.y).mean()
     gradients = torch.autograd.grad(loss, list(leaves.values()))
-    return dict(zip(leaves, gradients, strict=True)), loss.item(), outputs.detach()
+    return dict(zip(leaves, gradients, strict=True)), loss.detach(), outputs.detach().to(loss.dtype)

@@ -1,5 +1,7 @@
 """The outer optimizer: PyTorch's own kernels, over meta-parameters by name."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.adam import adam
@@ -36,37 +38,75 @@ class OuterOptimizer:
     @torch.no_grad()
     def step(self, gradient: Parameters, rate: float) -> None:
         """One step at this rate; each entry of the gradient is first clamped to ± clip, if one is set."""
-        clip = self.outer.clip
-        parameters = list(self.meta_parameters.values())
-        # PyTorch's fused kernel reads memory as it lies, whatever the strides say.
-        gradients = [gradient[name].contiguous() for name in self.meta_parameters]
-        if clip is not None:
-            gradients = [each.clamp(-clip, clip) for each in gradients]
+        parameters, gradients = list(self.meta_parameters.values()), self._clipped(gradient)
         if self.outer.optimizer == "adam":
             self._adam(parameters, gradients, rate)
         else:
             self._descend(parameters, gradients, rate)
+
+    @torch.no_grad()
+    def guarded_step(self, gradient: Parameters, rate: Tensor, skip: Tensor) -> None:
+        """The same step at a rate that lies on the device, and no step where `skip` is 1: nothing here looks
+        at either, so that a graph of kernels may hold it.
+
+        Args:
+            rate: without axes; float32 on CUDA (its kernels read no other), float64 on the CPU.
+            skip: 0 or 1, float32 without axes. A step that is skipped changes neither parameters nor moments,
+                whatever stands in the gradient.
+        """
+        parameters, gradients = list(self.meta_parameters.values()), self._clipped(gradient)
+        if self.outer.optimizer == "adam":
+            self._steps.add_(1 - skip)
+            self._fused_adam(parameters, gradients, rate, skip)
+            return
+        nesterov = self.outer.optimizer == "nesterov"
+        torch._fused_sgd_(
+            parameters,
+            gradients,
+            self.kept["momentum"] if nesterov else [],
+            weight_decay=0,
+            momentum=MOMENTUM if nesterov else 0,
+            lr=rate,
+            dampening=0,
+            nesterov=nesterov,
+            maximize=False,
+            is_first_step=False,
+            found_inf=skip,
+        )
+
+    def _clipped(self, gradient: Parameters) -> list[Tensor]:
+        """The gradient of each parameter, clamped."""
+        clip = self.outer.clip
+        # PyTorch's fused kernels read memory as it lies, whatever the strides say.
+        gradients = [gradient[name].contiguous() for name in self.meta_parameters]
+        return gradients if clip is None else [each.clamp(-clip, clip) for each in gradients]
+
+    def _fused_adam(
+        self, parameters: list[Tensor], gradients: list[Tensor], rate: Any, skip: Tensor | None = None
+    ) -> None:
+        torch._fused_adam_(
+            parameters,
+            gradients,
+            self.kept["first"],
+            self.kept["second"],
+            [],
+            self.kept["steps"],
+            amsgrad=False,
+            lr=rate,
+            beta1=BETAS[0],
+            beta2=BETAS[1],
+            weight_decay=0,
+            eps=1e-8,
+            maximize=False,
+            found_inf=skip,
+        )
 
     def _adam(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
         # One fused kernel: on small models a step of many small kernels costs more than the mathematics, and
         # so does the functional form's own bookkeeping round that kernel.
         if parameters[0].device.type in ("cpu", "cuda"):
             self._steps += 1
-            torch._fused_adam_(
-                parameters,
-                gradients,
-                self.kept["first"],
-                self.kept["second"],
-                [],
-                self.kept["steps"],
-                amsgrad=False,
-                lr=rate,
-                beta1=BETAS[0],
-                beta2=BETAS[1],
-                weight_decay=0,
-                eps=1e-8,
-                maximize=False,
-            )
+            self._fused_adam(parameters, gradients, rate)
             return
         adam(
             parameters,

@@ -308,6 +308,11 @@ class Training(Section):
         description="images of training: `affine` turns, shears, scales and shifts each a little, whatever "
         "the algorithm",
     )
+    precision: Literal["full", "tf32", "bf16"] = Field(
+        "full",
+        description="of training's products and convolutions on CUDA: float32 as it is, with TF32's 10 bits "
+        "of mantissa, or in bfloat16; records, validation and testing are in full",
+    )
     tasks_at_once: Positive | None = Field(
         None,
         description="tasks of a meta-batch worked on at once; none: as keeps a layer below 256 MB",

@@ -42,6 +42,8 @@ def training_reads(spec: Spec) -> dict[str, Any]:
         return reads | {"initial_head": _initial_head(spec)} | solved
     reads |= {"optimizer": _optimizer(spec), "validation": _validation(spec)}
     reads |= {"iterations": spec.training.iterations, "time_limit": spec.training.time_limit}
+    if spec.training.precision != "full":
+        reads["precision"] = spec.training.precision
     if spec.adaptation.running_statistics:
         reads["running_statistics"] = True
     return reads | (_joint(spec) if spec.outer.rule == "joint" else _episodes(spec))

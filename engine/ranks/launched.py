@@ -81,7 +81,7 @@ def opened(asked: argparse.Namespace, where: Place) -> tuple[Run, int]:
 
 def _check(spec: Spec, where: Place) -> None:
     check_processes(spec, where.processes, where.here)
-    check_device(spec.device)
+    check_device(spec.device, spec.training.precision)
     check_model(spec.model)
     check_task_fits(spec, data_folder())
 

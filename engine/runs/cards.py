@@ -26,13 +26,14 @@ MATTERS = {
     "model": "model",
     "checkpoint": "checkpoint",
     "budget": "budget",
+    "precision": "precision of training",
     "numerics": "version of the numerics",
     "trained_by": "training",
 }
 """The card's keys in which rows of one table should agree, with their words. Steps and training ways are an
 algorithm's own, and batch statistics have a column where they differ."""
 UNTRAINED = "as initialised"
-ABSENT = {"copy": "as published", "trained_by": "by this one"}
+ABSENT = {"copy": "as published", "trained_by": "by this one", "precision": "full"}
 """What it means where a card says nothing of these; of the others nothing was recorded."""
 _ABOUT_IMAGES = ("recompressed", "unknown copy", "images a class")
 

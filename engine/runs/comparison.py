@@ -199,7 +199,7 @@ def _training(
     key = training_key(spec)
     training = trainings.get((key, spec.seed))
     if training is None:
-        check_device(spec.device)
+        check_device(spec.device, spec.training.precision)
         check_model(spec.model)
         found = choose(there_are, key, spec.seed)
         action: Action = "train" if found is None else ACTIONS[found[1]]

@@ -208,7 +208,7 @@ def fork_run(
     from engine.presets import load_spec
 
     spec = load_spec(run.spec_path, overrides=overrides)
-    check_device(spec.device)
+    check_device(spec.device, spec.training.precision)
     check_task_fits(spec, data_folder(data_dir))
     forked, descriptor = create_run(runs_dir, spec, name, run.id)
     return forked, start_worker(forked, descriptor, data_dir)

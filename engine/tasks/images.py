@@ -18,10 +18,12 @@ TURNS = 4
 
 
 class ClassTable(NamedTuple):
-    """The classes of one part: where each begins among the images `[C]` and how many images it has `[C]`."""
+    """The classes of one part: where each begins among the images `[C]`, how many images it has `[C]`, and
+    the most that any has (a number of the host's: asking the device for it would wait for the device)."""
 
     offsets: Tensor
     counts: Tensor
+    most: int
 
 
 def _largest(values: Tensor, count: int) -> Tensor:
@@ -60,7 +62,9 @@ class ImageEpisodes:
         self.seeds: dict[Part, int] = {"train": seed, "validation": evaluation_seed, "test": evaluation_seed}
         self.tables = {
             part: ClassTable(
-                torch.as_tensor(p.offsets, device=device), torch.as_tensor(p.counts, device=device)
+                torch.as_tensor(p.offsets, device=device),
+                torch.as_tensor(p.counts, device=device),
+                int(p.counts.max()),
             )
             for part, p in packed.parts.items()
         }
@@ -108,9 +112,9 @@ class ImageEpisodes:
 
     def _drawings(self, part: Part, table: ClassTable, index: Tensor, classes: Tensor, count: int) -> Tensor:
         """Positions `[T, N, count]` of distinct images of each class `[T, N]`."""
-        most = int(table.counts.max())
-        order = bits(self._key(part, "drawings"), index, classes.shape[1] * most).unflatten(-1, (-1, most))
-        beyond = torch.arange(most, device=self.device) >= table.counts[classes].unsqueeze(-1)
+        order = bits(self._key(part, "drawings"), index, classes.shape[1] * table.most)
+        order = order.unflatten(-1, (-1, table.most))
+        beyond = torch.arange(table.most, device=self.device) >= table.counts[classes].unsqueeze(-1)
         order = order.masked_fill(beyond, torch.iinfo(torch.int64).min)
         return table.offsets[classes].unsqueeze(-1) + _largest(order, count)
 

@@ -78,8 +78,9 @@ class Sine:
     def inputs(self, x: Tensor, detail: Tensor) -> Tensor:
         """What a model is given `[T, n, I]` at `x [T, n]` of waves `detail [T, 3]`: x, and for an oracle what
         differs from wave to wave."""
-        told = detail[:, self.told].unsqueeze(1).expand(-1, x.shape[1], -1)
-        return torch.cat([x.unsqueeze(-1), told], -1)
+        # Columns one by one: a list of them as an index would be copied to the device at each draw.
+        told = [detail[:, column, None].expand_as(x) for column in self.told]
+        return torch.stack([x, *told], -1)
 
     def episodes(self, part: Part, index: Tensor) -> Episodes:
         """The tasks of `index [T]`: K support and Q query points each."""

@@ -132,7 +132,7 @@ def what_changes(run: Run, text: str, data_dir: Path) -> str:
     overrides = overrides_in(text)
     changed = changes_of(run, overrides)
     spec = load_spec(run.spec_path, overrides=overrides)
-    check_device(spec.device)
+    check_device(spec.device, spec.training.precision)
     check_task_fits(spec, data_dir)
     if not changed:
         return "nothing is changed: the same training once more"
