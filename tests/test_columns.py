@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.runs import EventWriter, Run, column_lines, column_rows, columns, latest, read_events
 from engine.runs.columns import History, HistoryReader
+from engine.runs.thinned import Thinned
 
 
 @pytest.fixture
@@ -151,6 +152,21 @@ def test_each_kind_becomes_its_columns(run: Run) -> None:
     assert history.memory_bytes == 1000
     assert history.fit is not None and {**history.fit, **fit} == history.fit
     assert not history.outer_loss.flags.writeable and history.progress == 1
+
+
+def test_some_fits_of_many_are_kept_evenly_and_those_that_are_repeated_once(run: Run) -> None:
+    write(run, *(("fit", {"step": step}) for step in range(10, 3010, 10)), ("fit", {"step": None}))
+    steps = [fit["step"] for fit in whole(run).fits]
+    assert steps == list(range(10, 3010, 80)), "every eighth of 300: the fewest halvings to 64"
+    write(run, ("resumed", {"step": 1000}), *(("fit", {"step": step}) for step in range(1010, 3010, 10)))
+    steps = [fit["step"] for fit in whole(run).fits]
+    assert steps == sorted(set(steps)) and 32 <= len(steps) <= 64 and max(steps) > 2900
+    in_parts, at_once = Thinned(), Thinned()
+    for step in range(500):
+        in_parts.add({"step": step})
+        at_once.add({"step": step})
+        in_parts = Thinned.heard(json.loads(json.dumps(in_parts.said())))
+    assert in_parts.kept == at_once.kept and len(at_once.kept) == 63
 
 
 def test_errors_of_sine_waves_and_joint_training_are_the_metric(run: Run) -> None:
@@ -473,7 +489,9 @@ def test_torn_or_stale_columns_are_made_anew(kept: Run, monkeypatch: pytest.Monk
         data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(header_end + 1, len(data), 997)
     ]
     for old, new in [
-        (b'"version": 3', b'"version": 0'),
+        (b'"version": 4', b'"version": 0'),
+        (b'"stride": 1', b'"stride": 0'),
+        (b'"kept": [{', b'"kept": [1, {'),
         (b'"offset": ', b'"offset": 1'),
         (b'"offset": ', b'"offset": -'),
         (b'"columns": [', b'"columns": [['),

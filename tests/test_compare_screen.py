@@ -19,6 +19,7 @@ from textual.pilot import Pilot
 
 from engine.runs import EventWriter, list_runs, processes, read_evaluations
 from engine.runs.columns import History
+from engine.runs.settling import episodes_needed, seeds_needed
 from engine.statistics import mean_over_episodes
 from tui.app import Workbench
 from tui.compare.answer import answer
@@ -31,9 +32,7 @@ from tui.compare.keys import NOTES_KEYS
 from tui.compare.notes import Notes
 from tui.compare.remarks import (
     against_published,
-    episodes_needed,
     more_episodes,
-    seeds_needed,
     what_would_decide,
 )
 from tui.compare.result_table import ResultTable

@@ -48,6 +48,14 @@ def write_events(run: Run, steps: int = 100, start: float = 1000.0, pause: float
     run.events_path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def write_fits(run: Run, steps: tuple[int, ...]) -> None:
+    """Fits of a sine task beside them, each off by as much as its step says."""
+    with EventWriter(run.events_path) as events:
+        for step in steps:
+            given = {"x": [0.0, 1.0], "truth": [0.0, 1.0], "support_x": [0.5], "support_y": [0.5]}
+            events.append("fit", step=step, **given, steps=[0, 1], predictions=[[9.0, 9.0], [step, step]])
+
+
 # Reading
 
 
@@ -219,6 +227,13 @@ def test_the_clock_of_a_replay_leaves_out_pauses(tmp_path: Path) -> None:
     loss, before, after = playback.values(playback.length)
     assert (loss, before, after) == (pytest.approx(0.02), pytest.approx(0.2), pytest.approx(1.0))
     half = playback.validation_series("maml", playback.length / 2)[0]
+    write_fits(run, (10, 40, 90))
+    fits = Playback(HistoryReader(run).read())
+    predicted = [
+        [curve.y[0] for curve in fits.fit("maml", share * fits.length) if curve.name == "after 1"]
+        for share in (0.0, 0.3, 0.55, 1.0)
+    ]
+    assert predicted == [[], [10], [40], [90]], "the last fit by then"
     assert len(half.x) == 5 and half.low is not None and half.low[0] == pytest.approx(0.09)
 
 
@@ -226,6 +241,7 @@ def test_the_clock_of_a_replay_leaves_out_pauses(tmp_path: Path) -> None:
 def test_a_replay_plays_holds_seeks_and_changes_speed(tmp_path: Path, size: tuple[int, int]) -> None:
     run = make_run(tmp_path, state="finished", step=100)
     write_events(run)
+    write_fits(run, (10, 90))
 
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         screen = app.screen
@@ -254,12 +270,13 @@ def test_a_replay_plays_holds_seeks_and_changes_speed(tmp_path: Path, size: tupl
         assert "iteration 100 of" in shown(app)
         if inner.display:
             assert "now, 100" in shown(app) and "20.0 % → 100.0 %  (+80.0) after 1 step" in shown(app)
+            assert "One validation task" in shown(app)
         if size[0] < 100:
             assert "Outer loss" in shown(app) and screen.check_action("inner", ()) is True
-            await pilot.press("i")
+            await pilot.press("w")
             await until(pilot, lambda: "now, 100" in shown(app) and "(+80.0) after 1 step" in shown(app))
             assert "Outer loss" not in shown(app)
-            await pilot.press("i")
+            await pilot.press("w")
             await until(pilot, lambda: "Outer loss" in shown(app) and "now, 100" not in shown(app))
         else:
             assert screen.check_action("inner", ()) is None

@@ -15,9 +15,18 @@ from engine.errors import RequestError
 from engine.presets import load_preset, resolve
 from engine.runs import Status, StatusWriter, create_run, find_run, plain, testing, write_checkpoint
 from tui import doctor_command, output
+from tui.numbers import magnitude
 from tui.progress import LiveLines
 from tui.snapshot import seconds_left, state_word
 from tui.views import RunView
+
+
+def test_the_size_of_a_difference_has_no_direction() -> None:
+    lower = {"mean": -0.3, "ci95": 0.2, "low": -0.6, "high": -0.2}
+    higher = {"mean": 0.3, "ci95": 0.2, "low": 0.2, "high": 0.6}
+    assert magnitude(lower, "mse") == magnitude(higher, "mse") == "0.300 [+0.200, +0.600]"
+    assert magnitude({"mean": -20.14, "ci95": 1.3}, "accuracy") == "20.1 ± 1.3"
+    assert magnitude({"mean": 2.0, "ci95": None}, "accuracy") == "2.0"
 
 
 @pytest.mark.parametrize(

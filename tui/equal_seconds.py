@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui.markdown import markdown_lines
-from tui.numbers import MISSING, count, duration, interval
+from tui.numbers import MISSING, count, duration, interval, metric_words
 from tui.output import columns, wrap
 from tui.table_notes import Footnotes
 
@@ -50,8 +50,7 @@ def csv_values(cut: Cut, label: str) -> list[Any]:
 
 def title(cut: Cut) -> str:
     """What is shown, and at how many seconds."""
-    word = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
-    metric = word.get(cut["metric"], cut["metric"])
+    metric = metric_words(cut["metric"], direction=True)
     if cut["seconds"] is None:
         return f"At equal seconds of training: {metric}; no training here has a validation with its time"
     why = ", the shortest training" if cut["shortest"] else ""

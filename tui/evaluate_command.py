@@ -63,16 +63,15 @@ def evaluate(
 
 def text_report(report: Mapping[str, Any], width: int) -> str:
     """An evaluation as text: one line for each number of steps."""
-    from tui.numbers import interval
+    from tui.numbers import interval, metric_words
     from tui.output import columns, wrap
     from tui.protocol_text import over_what, protocol_parts
     from tui.table_notes import choice_text
     from tui.tables import takes_steps
 
-    names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
     title = (
         f"{report['run']}: {report['algorithm']} on {report['task']}, "
-        f"{names.get(report['metric'], report['metric'])}, {report['episodes']:,} test episodes, "
+        f"{metric_words(report['metric'])}, {report['episodes']:,} test episodes, "
         f"checkpoint of step {report['checkpoint_step']:,}"
     )
     lines = [wrap(title, width), ""]

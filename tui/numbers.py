@@ -3,6 +3,7 @@
 Total: they come from files, and what is no number that can be told is missing.
 """
 
+from collections.abc import Mapping
 from math import floor, isfinite, log10
 from typing import Any
 
@@ -43,6 +44,24 @@ def interval(entry: dict[str, Any] | None, metric: str, signed: bool = False) ->
     if low is not None and high is not None and _uneven(low, mean, high):
         return f"{text} [{_rounded(low, places, sign)}, {_rounded(high, places, sign)}]"
     return f"{text} ± {_rounded(half_width, places)}"
+
+
+def magnitude(difference: Mapping[str, Any], metric: str) -> str:
+    """The size of a difference without its direction, `20.1 ± 1.3`: what is lower by 2 says `2`."""
+    entry = dict(difference)
+    mean, low, high = (finite(entry.get(name)) for name in ("mean", "low", "high"))
+    if mean is not None and mean < 0:
+        entry["mean"] = -mean
+        entry["low"] = None if high is None else -high
+        entry["high"] = None if low is None else -low
+    return interval(entry, metric, signed=True).removeprefix("+")
+
+
+def metric_words(metric: str, direction: bool = False) -> str:
+    """A result's metric in words and its unit; with `direction` also which way is better, where that is not
+    plain."""
+    found = {"accuracy": "accuracy in percent", "mse": "mean squared error"}.get(metric, metric)
+    return f"{found}, lower is better" if direction and metric == "mse" else found
 
 
 def _uneven(low: float, mean: float, high: float) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from engine.errors import RequestError
 from engine.runs import Run, Status, Summary, asked, read_evaluations, read_events
 from engine.runs.files import read_small
-from tui.numbers import age, count, duration, interval, size, speed
+from tui.numbers import age, count, duration, interval, metric_words, size, speed
 from tui.output import cells, columns, emit, left_out, plain, say, shown_width
 from tui.views import RunView, named_value, value_text
 
@@ -112,8 +112,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         before = f"{interval(report['before'], report['metric'])} before, " if report["before"] else ""
         plural = "" if after["step"] == 1 else "s"
         steps = f" after {after['step']} step{plural}" if takes_steps(report) else ""
-        names = {"accuracy": "accuracy in percent", "mse": "mean squared error"}
-        metric = names.get(report["metric"], report["metric"])
+        metric = metric_words(report["metric"])
         lines.append(
             f"{'result':<10}  {report['task']}: {before}{interval(after, report['metric'])}{steps} "
             f"({metric}, {report['episodes']:,} episodes)"

@@ -9,7 +9,7 @@ from typing import Any
 from engine.runs.reports import verdict
 from tui import equal_seconds
 from tui.markdown import markdown_lines
-from tui.numbers import MISSING, count, duration, interval
+from tui.numbers import MISSING, count, duration, interval, metric_words
 from tui.output import cells, columns, plain, wrap
 from tui.protocol_text import protocol_line
 from tui.table_notes import Footnotes, differs, published_note, remarks
@@ -210,5 +210,4 @@ def _blocks(headings: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
 def _title(table: Table) -> str:
     episodes = table["protocol"].get("episodes")
     tested = f"{episodes:,} test episodes, the same for all rows" if episodes else "no results"
-    names = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
-    return f"{table['task']}: {names.get(table['metric'], table['metric'])}, {tested}"
+    return f"{table['task']}: {metric_words(table['metric'], direction=True)}, {tested}"

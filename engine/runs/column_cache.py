@@ -15,8 +15,9 @@ from engine.runs.column_lines import KNOWN_END, Place
 from engine.runs.column_rows import Array, number, whole
 from engine.runs.files import from_json, open_regular, read_small, sweep, to_json, write_whole
 from engine.runs.store import Run
+from engine.runs.thinned import Thinned
 
-VERSION = 3
+VERSION = 4
 MAGIC = b"kshot columns\n"
 LARGEST = 4 << 30
 ENDS = 64 * 1024
@@ -46,6 +47,7 @@ def save_columns(run: Run, place: Place, gathered: Gathered) -> None:
                 "validation_steps": gathered.validation_steps,
                 "memory_bytes": gathered.memory_bytes,
                 "fit": gathered.fit,
+                "fits": gathered.fits.said(),
             }
         )
         # Not durable: a torn file is told by its checksum and made anew.
@@ -110,6 +112,7 @@ def _gathered(header: dict[str, Any], data: bytes, offset: int) -> Gathered:
     memory = number(header["memory_bytes"])
     found.memory_bytes = memory if memory >= 0 else None
     found.fit = header["fit"] if isinstance(header["fit"], dict) else None
+    found.fits = Thinned.heard(header["fits"])
     return found
 
 

@@ -10,6 +10,7 @@ from engine.runs.column_alike import FEWEST, Shape, apart
 from engine.runs.column_lines import events_by_kind, values
 from engine.runs.column_rows import WIDEST, Array, Rows, finite, number, numbers, table, whole
 from engine.runs.named import MOST_NAMES, MOST_STEPS, OUTER, moves_in, rates_in
+from engine.runs.thinned import Thinned
 
 TRAIN_TABLES = ("support_loss", "query_loss", "metric", "norms")
 
@@ -29,6 +30,7 @@ class Gathered:
         self.validation_steps: tuple[int, ...] = ()
         self.memory_bytes: float | None = None
         self.fit: dict[str, Any] | None = None
+        self.fits = Thinned()
 
     def add(self, data: bytes) -> None:
         """Adds whole lines in the order of the file; those that are no events are passed over."""
@@ -71,6 +73,7 @@ class Gathered:
             "validation_ci95": validation.view("ci95"),
             "memory_bytes": self.memory_bytes,
             "fit": self.fit,
+            "fits": tuple(self.fits.kept),
         }
 
     def _resume(self, event: dict[str, Any]) -> None:
@@ -79,6 +82,7 @@ class Gathered:
         if whole(step):
             for rows in (self.train, self.validation):
                 rows.cut(float(step or 0))
+            self.fits.cut(float(step or 0))
 
     def _add_kinds(self, kinds: dict[str, list[dict[str, Any]]]) -> None:
         for kind, events in kinds.items():
@@ -91,6 +95,8 @@ class Gathered:
                 self._add_memory(_placed(events))
             elif kind == "fit":
                 self.fit = events[-1]
+                for event in events:
+                    self.fits.add(event)
 
     def _add_train(self, events: list[dict[str, Any]]) -> None:
         self.train.add(

@@ -56,6 +56,8 @@ class History:
     memory_bytes: float | None = None
     fit: Mapping[str, Any] | None = None
     """The last `fit` event of a sine run: one validation task's curve, points and predictions by step."""
+    fits: tuple[Mapping[str, Any], ...] = ()
+    """Some `fit` events by rising step, at most 64, evenly spaced over the run."""
     progress: float = 1.0
     """How much of the file was read, while a long one is read for the first time."""
 

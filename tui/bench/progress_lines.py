@@ -6,7 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from tui.marks import mark_of
-from tui.numbers import interval, metric_value
+from tui.numbers import interval, magnitude, metric_value
 from tui.output import plain
 from tui.snapshot import SessionNow, Snapshot
 
@@ -68,9 +68,6 @@ def _sentence(table: Mapping[str, Any], row: Mapping[str, Any], reference: Mappi
     against = f"{said}, {reference['label']} {metric_value(reference['after']['mean'], metric)}"
     if word is None:
         return against
-    difference = dict(row["vs_baseline"])
     if word == "undecided":
-        return f"{against}: undecided, difference {interval(difference, metric, signed=True)}"
-    difference["mean"] = abs(difference["mean"])
-    shown = interval(difference, metric, signed=True).removeprefix("+")
-    return f"{against}: {word} by {shown}"
+        return f"{against}: undecided, difference {interval(row['vs_baseline'], metric, signed=True)}"
+    return f"{against}: {word} by {magnitude(row['vs_baseline'], metric)}"

@@ -1,4 +1,4 @@
-"""A whole chart as a grid of characters: heading, axes with labels, curves."""
+"""A chart under its heading as a grid of characters: axes with labels, curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

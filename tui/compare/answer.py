@@ -6,7 +6,7 @@ from engine.runs.reports import verdict
 from tui.compare.remarks import paired_seeds, what_would_decide
 from tui.compare.view import Row, View
 from tui.compare.words import nothing_shared
-from tui.numbers import interval
+from tui.numbers import interval, magnitude
 from tui.output import plain
 
 METRIC_WORDS = {"accuracy": "accuracy", "mse": "error"}
@@ -38,11 +38,9 @@ def answer(view: View, row: Row | None) -> str:
 
 def _amount(view: View, difference: Mapping[str, object], signed: bool = False) -> str:
     """`20.1 ± 1.3 points`, or in the error's own unit; without `signed` its size alone."""
-    metric, mean = view.table["metric"], difference["mean"]
-    if not signed and isinstance(mean, float):
-        difference = {**difference, "mean": abs(mean)}
-    shown = interval(dict(difference), metric, signed=True)
-    return f"{shown if signed else shown.removeprefix('+')}{' points' if metric == 'accuracy' else ''}"
+    metric = view.table["metric"]
+    shown = interval(dict(difference), metric, signed=True) if signed else magnitude(difference, metric)
+    return f"{shown}{' points' if metric == 'accuracy' else ''}"
 
 
 def _basis(view: View, row: Row, difference: Mapping[str, object]) -> str:

@@ -3,9 +3,7 @@
 from math import sqrt
 
 from engine.runs.reports import verdict
-from engine.runs.settling import episodes_needed as episodes_needed
-from engine.runs.settling import rounded
-from engine.runs.settling import seeds_needed as seeds_needed
+from engine.runs.settling import episodes_needed, rounded
 from tui.compare.view import Row, View
 from tui.numbers import count
 from tui.table_notes import published_note as published_text

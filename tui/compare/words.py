@@ -2,13 +2,13 @@
 
 from tui.compare.testing import FAILED
 from tui.compare.view import Row, View
+from tui.numbers import metric_words
 from tui.output import plain
 
 NOTHING = (
     "There is nothing to compare yet: no run has finished. "
     "On the bench (1) choose a task and algorithms, then g; pretraining joins in by itself."
 )
-METRICS = {"accuracy": "accuracy in percent", "mse": "mean squared error, lower is better"}
 
 
 def title_of(view: View) -> str:
@@ -18,7 +18,7 @@ def title_of(view: View) -> str:
     tested = any(row["after"] is not None for row in view.rows)
     on = f"{episodes:,} test episodes, the same for all" if tested and episodes else "not tested yet"
     words = [
-        plain(f"{table['task']}: {METRICS.get(table['metric'], '')}"),
+        plain(f"{table['task']}: {metric_words(table['metric'], direction=True)}"),
         on,
         f"{view.standing.budget} budget",
     ]

@@ -8,7 +8,7 @@ from engine.runs import Summary
 from engine.runs.reports import verdict
 from engine.runs.standing import Standing
 from engine.runs.standings import Standings
-from tui.numbers import interval
+from tui.numbers import interval, magnitude
 
 MOST_READ = 40
 """Runs whose results are read for the card, the newest of what is alike; a spec takes 10 ms."""
@@ -58,5 +58,4 @@ def _against(row: dict[str, Any], standing: Standing, baseline: str | None) -> s
         return ""
     if said == "undecided":
         return f", undecided against {baseline}: {interval(difference, standing.metric, signed=True)}"
-    size = interval({**difference, "mean": abs(difference["mean"])}, standing.metric, signed=True)
-    return f", {said} than {baseline} by {size.removeprefix('+')}"
+    return f", {said} than {baseline} by {magnitude(difference, standing.metric)}"

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from engine.runs.columns import History
 from tui.bench.inner import fan_of, gain_of
+from tui.bench.waves import fit_curves
 from tui.charts.series import Series
 from tui.marks import mark_of
 
@@ -74,6 +75,12 @@ class Playback:
         """Support loss against inner steps up to that time, as Bench shows it; none without inner steps."""
         n = self.trained(head)
         return fan_of(self.history.support_loss[:n], self.history.train_step[:n], algorithm)
+
+    def fit(self, algorithm: str, head: float) -> list[Series]:
+        """The fit of one sine task recorded last by then, as Bench shows it; none where none was."""
+        last, mark = self.iteration(head), mark_of(algorithm)
+        fits = [fit for fit in self.history.fits if fit["step"] <= last]
+        return fit_curves(fits[-1], mark.colour, mark.shape) if fits else []
 
     def gain(self, metric: str, head: float, width: int) -> Text | None:
         """The meta-gain of the last validation by that time, as Bench shows it; None without inner steps."""

@@ -34,11 +34,11 @@ KEYS = (
     Key("0,home", "start", "Start", "to the beginning", NOTHING),
     Key("end", "finish", "End", "to the end", NOTHING, in_footer=False),
     Key(
-        "i",
+        "w",
         "inner",
         "Inner loop",
-        "the inner loop in the place of the outer one, or back",
-        "no inner steps were recorded, or there is room for both",
+        "the inner loop, and a sine task's fit, in the place of the outer one, or back",
+        "no inner steps or fits were recorded, or there is room for both",
     ),
     Key("escape", "back", "Back", "to the runs"),
 )
@@ -50,8 +50,8 @@ WIDE = 110
 
 
 class ReplayScreen(PlaceScreen):
-    """Validation and outer loss up to the play head, with its iteration and training time; where there are
-    inner steps, the inner loop too: beside them where there is room, else in their place by a key."""
+    """Validation and outer loss up to the play head, with its iteration and training time. Where they were
+    recorded the inner loop and the fit of a sine task stand beside, or in the same place by a key."""
 
     PLACE = "replay"
     AUTO_FOCUS = ""
@@ -90,6 +90,7 @@ class ReplayScreen(PlaceScreen):
                 fan_chart.names_first = True
                 yield fan_chart
                 yield Static("", id="gain")
+                yield Chart("One validation task", unit="number", x_label="x", id="fit")
         yield Static("", id="bar")
         yield Static("", id="values")
 
@@ -121,7 +122,11 @@ class ReplayScreen(PlaceScreen):
             return
         self.summary, self.playback = summary, playback
         self.speed, self.playing = playback.first_speed(), playback.length > 0
-        self._has_inner = bool(playback.inner_loops(summary.algorithm, playback.length))
+        has_loops = bool(playback.inner_loops(summary.algorithm, playback.length))
+        has_fits = bool(playback.fit(summary.algorithm, playback.length))
+        self._has_inner = has_loops or has_fits
+        for name, is_shown in (("#fan", has_loops), ("#gain", has_loops), ("#fit", has_fits)):
+            self.query_one(name).display = is_shown
         self._last = time.monotonic()
         self._draw_heading()
         if playback.length:
@@ -169,6 +174,7 @@ class ReplayScreen(PlaceScreen):
         self.query_one("#outer").display = is_wide or not inner.display
         if inner.display:
             self.query_one("#fan", Chart).show(playback.inner_loops(algorithm, self.head))
+            self.query_one("#fit", Chart).show(playback.fit(algorithm, self.head))
             width = self.size.width // 3 if is_wide else self.size.width
             gain = playback.gain(self.metric, self.head, max(1, width - 2))
             self.query_one("#gain", Static).update(gain or "")

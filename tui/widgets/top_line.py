@@ -1,4 +1,4 @@
-"""The first line: where one is, what was chosen, the device, what is under way."""
+"""The first line: where one is, where one can go, how much is under way."""
 
 from rich.text import Text
 from textual.widgets import Static
