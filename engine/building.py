@@ -56,7 +56,7 @@ def built(
         journal.events.append("resumed", step=trainer.iteration)
         for name in sorted(journal.damaged):
             journal.events.append("note", text=f"checkpoint {name} is damaged, passed over")
-    journal.last_step, journal.last_seconds = trainer.iteration, journal.seconds
+    journal.last_step = trainer.iteration
     journal.status.update(path=trainer.learner.path)
     if trainer.learner.path == FUSED and (elsewhere := kept_elsewhere()) is not None:
         journal.events.append("note", text=elsewhere)

@@ -31,17 +31,25 @@ class Journal:
         self.saved = newest_good_checkpoint(run)
         self.events = EventWriter(run.events_path)
         self.seconds = 0.0
+        """Of training: what it cost, so of several trained together each has its share."""
+        self.clock = 0.0
+        """Seconds in which this process trained it."""
         self.best_files: dict[int, str] = {}
         self.damaged = {each.path.name for each in damaged_checkpoints(run)}
         self.saved_at = -1 if self.saved is None else self.saved.step
         self.unvalidated = False
         """Whether this iteration's validation is due and not done."""
-        self.last_step, self.last_seconds = 0, 0.0
+        self.last_step, self.last_clock = 0, 0.0
 
     def phase(self, name: str) -> None:
         """Names what the run is doing now."""
         self.status.update(phase=name)
         self.events.append("phase", name=name)
+
+    def took(self, seconds: float, among: int = 1) -> None:
+        """Counts seconds of training that it has shared with others: so many `among` whom it is one."""
+        self.seconds += seconds / among
+        self.clock += seconds
 
     def records(self, trainer: Trainer, newest: dict[str, Any] | None = None) -> None:
         """A `train` event for each record that the trainer has by now, and for the newest; for every fifth a
@@ -56,8 +64,8 @@ class Journal:
 
     def _tell_speed(self, step: int) -> None:
         # Of training alone: validations and checkpoints come between.
-        speed = (step - self.last_step) / max(self.seconds - self.last_seconds, 1e-9)
-        self.last_step, self.last_seconds = step, self.seconds
+        speed = (step - self.last_step) / max(self.clock - self.last_clock, 1e-9)
+        self.last_step, self.last_clock = step, self.clock
         memory = memory_bytes(self.device)
         self.events.append("speed", step=step, iterations_per_second=speed, memory_bytes=memory)
         self.status.update(iterations_per_second=round(speed, 3), memory_bytes=memory)
@@ -99,6 +107,14 @@ class Journal:
             best = {"step": trainer.best.step, "value": trainer.best.value, "file": files[0]}
             # Where several predict together, testing finds them here, the best first.
             self.status.update(best=best | {"files": files})
+
+    def end(self, state: str, trainer: Trainer) -> None:
+        """Says how a training ended that did not fail."""
+        # Words that were obeyed go before the state says so; those to another writer are not ours.
+        if not self.status.gone:
+            clear(self.run)
+        seconds = round(self.seconds, 3)
+        self.status.update(state=state, phase="", step=trainer.iteration, seconds=seconds)
 
     def leave(self, trainer: Trainer) -> None:
         """The last words of a training that is ended within its computing: its last whole iteration."""

@@ -7,12 +7,12 @@ from copy import copy
 import torch
 
 from engine.fused.library import NoKernelsError, kernels
-from engine.fused.mlp import MOST_LAYERS
 from engine.models import Body
 from engine.models.conv4 import Conv4
 from engine.models.mlp import Mlp
-from engine.presets.schema import Adaptation, Model, Spec
+from engine.presets.schema import Spec
 from engine.presets.shapes import training_shape
+from engine.whole_walks import no_whole_walks
 
 FUSED = "fused"
 """What a training's path is called; any other begins with the word below and says why."""
@@ -34,22 +34,6 @@ def generic_body(body: Body) -> Body:
     found = copy(body)
     found.kernels = False
     return found
-
-
-def no_whole_walks(model: Model, adaptation: Adaptation) -> str | None:
-    """What the kernels' whole walks of gradient steps on an mlp do not know of a setting; None if nothing."""
-    if adaptation.rule != "gradient":
-        return f"the rule {adaptation.rule}"
-    unknown = {
-        f"the body {model.name}": model.name != "mlp",
-        "normalised layers": model.norm != "none",
-        f"a {model.head} head": model.head != "linear",
-        f"{len(model.hidden)} hidden layers": len(model.hidden) >= MOST_LAYERS,
-        f"the update {adaptation.update}": adaptation.update != "sgd",
-        "heads made of class means": adaptation.head == "means",
-        "linearised models": adaptation.linearised,
-    }
-    return next((what for what, is_so in unknown.items() if is_so), None)
 
 
 def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) -> str | None:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -17,7 +17,7 @@ from engine.presets import Spec
 from engine.ranks.alone import OVER
 from engine.ranks.companions import Sharing
 from engine.ranks.telling import met, tell
-from engine.runs import Run, StatusWriter, clear, newest_good_checkpoint
+from engine.runs import Run, StatusWriter, newest_good_checkpoint
 from engine.torch_device import torch_device
 from engine.training import Trainer
 
@@ -68,16 +68,13 @@ def train_run(
     try:
         state = _loop(trainer, journal, stop)
     except Diverged as fault:
-        _give_up(trainer, journal, fault)
+        give_up(trainer, journal, fault)
         return 1
-    # Words that were obeyed go before the state says so; those to another writer are not ours.
-    if not status.gone:
-        clear(run)
-    status.update(state=state, phase="", step=trainer.iteration, seconds=round(journal.seconds, 3))
+    journal.end(state, trainer)
     return 0
 
 
-def _give_up(trainer: Trainer, journal: Journal, fault: Diverged) -> None:
+def give_up(trainer: Trainer, journal: Journal, fault: Diverged) -> None:
     """Keeps the state from before the iteration that went bad, and says where it went bad."""
     from engine.replay import replayed, told
 
@@ -108,36 +105,25 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
     training, status = journal.spec.training, journal.status
     first = True
     if journal.unvalidated:
-        _validate(trainer, journal)
+        validate(trainer, journal)
         journal.checkpoint(trainer)
     if out_of_time(training.time_limit, journal):
         return "finished"
     while trainer.iteration < trainer.iterations:
         begun = time.monotonic()
         record = trainer.step()
-        journal.seconds += time.monotonic() - begun
+        journal.took(time.monotonic() - begun)
         if first:
             journal.phase("training")
             first = False
-        for note in trainer.notes:
-            journal.events.append("note", text=note)
-            status.update(path=trainer.learner.path)
-        trainer.notes.clear()
-        journal.records(trainer, record)
-        if (fit := trainer.fit()) is not None:
-            journal.events.append("fit", **fit)
+        tell_iteration(trainer, journal, record)
         status.update(step=trainer.iteration)
         words = trainer.ranks.words()
         last = trainer.iteration == trainer.iterations or OVER in words
         word = next((each for each in ("stop", "pause", "checkpoint") if each in words), None)
         if status.gone:
             return "stopped"
-        validated = last or trainer.iteration % training.validation.every == 0
-        if validated:
-            _validate(trainer, journal)
-        due = trainer.iteration % training.checkpoint_every == 0 or trainer.iteration in training.keep
-        if validated or ((due or word is not None) and journal.saved_at != trainer.iteration):
-            journal.checkpoint(trainer)
+        validate_and_save(trainer, journal, last, word is not None)
         if word == "checkpoint":
             stop.saved()
         if last:
@@ -145,6 +131,33 @@ def _loop(trainer: Trainer, journal: Journal, stop: Stopping) -> str:
         if word in ("stop", "pause"):
             return "stopped" if word == "stop" else "paused"
     return "finished"
+
+
+def tell_iteration(trainer: Trainer, journal: Journal, record: dict[str, Any] | None) -> None:
+    """What an iteration has to say: what was noticed, its record, a fit where one is due."""
+    for note in trainer.notes:
+        journal.events.append("note", text=note)
+        journal.status.update(path=trainer.learner.path)
+    trainer.notes.clear()
+    journal.records(trainer, record)
+    if (fit := trainer.fit()) is not None:
+        journal.events.append("fit", **fit)
+
+
+def due(trainer: Trainer, last: bool) -> tuple[bool, bool]:
+    """Whether a validation and a checkpoint are due at this iteration, which is the last or not."""
+    training, at = trainer.spec.training, trainer.iteration
+    validation = last or at % training.validation.every == 0
+    return validation, validation or at % training.checkpoint_every == 0 or at in training.keep
+
+
+def validate_and_save(trainer: Trainer, journal: Journal, last: bool, asked: bool) -> None:
+    """A validation and a checkpoint, where they are due; a checkpoint also where it is `asked` for."""
+    validation, checkpoint = due(trainer, last)
+    if validation:
+        validate(trainer, journal)
+    if validation or ((checkpoint or asked) and journal.saved_at != trainer.iteration):
+        journal.checkpoint(trainer)
 
 
 def _asked(stop: Stopping, journal: Journal) -> Set[str]:
@@ -158,7 +171,8 @@ def out_of_time(limit: float | None, journal: Journal) -> bool:
     return limit is not None and journal.seconds >= limit
 
 
-def _validate(trainer: Trainer, journal: Journal) -> None:
+def validate(trainer: Trainer, journal: Journal) -> None:
+    """Validates, and says what it found."""
     trainer.settle()
     journal.records(trainer)
     journal.status.update(phase="validating")

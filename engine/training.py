@@ -114,13 +114,17 @@ class Trainer:
             Diverged: loss, gradient or a parameter is not finite; the parameters are still those from before
                 the iteration.
         """
-        number = self.iteration + 1
-        recorded, joint = self.records(number), self.spec.outer.rule == "joint"
+        joint = self.spec.outer.rule == "joint"
         with self.computing:
             with self.arithmetic:
                 seen = self._joint() if joint else self._episodes()
-            gradient, loss = seen.gradient, seen.loss
-            norm = torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
+            norm = gradient_norm(seen.gradient)
+        return self.advance(seen, norm)
+
+    def advance(self, seen: Seen, norm: float) -> dict[str, Any] | None:
+        """The outer step of an iteration that has seen its batch, its slope of this norm; as `step`."""
+        number = self.iteration + 1
+        recorded, gradient, loss = self.records(number), seen.gradient, seen.loss
         if not (isfinite(loss) and isfinite(norm)):
             raise Diverged(number, "loss" if not isfinite(loss) else "gradient")
         with self.computing:
@@ -139,7 +143,7 @@ class Trainer:
             record |= {"step": number, "gradient_norm": norm, "rates": rates}
         return record
 
-    def _joint(self) -> "Seen":
+    def _joint(self) -> Seen:
         learner, kind = self.learner, self.learner.tasks.kind
         examples = self.stream.examples(self.iteration).columns(*self.ranks.own(self.size))
         try:
@@ -162,12 +166,12 @@ class Trainer:
 
         return Seen(gradient, loss, record, self.rule.norms.keep)
 
-    def _episodes(self) -> "Seen":
+    def _episodes(self) -> Seen:
         whole = self.stream.episodes(self.iteration)
         tasks = whole.rows(*self.ranks.own(self.size))
         while True:
             try:
-                seen = walks(self.walk(), tasks, self.tasks_at_once)
+                portions = walks(self.walk(), tasks, self.tasks_at_once)
                 break
             except torch.OutOfMemoryError:
                 self.rule.norms.forget()
@@ -175,16 +179,20 @@ class Trainer:
                     raise
                 self.tasks_at_once = (min(self.tasks_at_once, len(tasks.indices)) + 1) // 2
                 self.notes.append(f"out of device memory: {self.tasks_at_once} tasks at once from here on")
-        own = query_losses(seen).mean().item()
-        gradient, loss = self.ranks.merged(mean_gradient(seen), own, self.size)
+        return self.seen(portions, tasks, whole)
+
+    def seen(self, portions: list[MetaGradient], tasks: Episodes, whole: Episodes) -> Seen:
+        """What the walks on the portions of this process's `tasks` come to; `whole` is the batch."""
+        own = query_losses(portions).mean().item()
+        gradient, loss = self.ranks.merged(mean_gradient(portions), own, self.size)
 
         def remember() -> None:
             # Where nothing outlives tasks there is no need of their states.
             if self.learner.kept:
-                last = self.rule.remembered(joined([walk.states[-1] for walk in seen]))
+                last = self.rule.remembered(joined([walk.states[-1] for walk in portions]))
                 self.rule.remember(self.ranks.rows(last, self.size), whole)
 
-        return Seen(gradient, loss, lambda: self._record(tasks, seen, loss), remember)
+        return Seen(gradient, loss, lambda: self._record(tasks, portions, loss), remember)
 
     def walk(self) -> Callable[[Episodes], MetaGradient]:
         """How this iteration looks at tasks: along their chain and back, or there alone."""
@@ -326,6 +334,11 @@ def load_parameters(learner: Learner, state: dict[str, Any]) -> None:
         parameter.copy_(state["meta_parameters"][name])
     for name, tensor in learner.kept.items():
         tensor.copy_(state["kept"][name])
+
+
+def gradient_norm(gradient: Parameters) -> float:
+    """The length of a gradient, over all its tensors."""
+    return torch.linalg.vector_norm(torch.cat([each.flatten() for each in gradient.values()])).item()
 
 
 def examples_per_batch(learner: Learner) -> int:

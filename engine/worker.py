@@ -1,5 +1,6 @@
-"""The background process on run directories: `python -P -m engine.worker train RUN LOCK | evaluate RUN... |
-attend RUNS LOCK | replay RUN STEP | bench`, and what those and torchrun start: `follow ... | ranks ...`.
+"""The background process on run directories: `python -P -m engine.worker train RUN LOCK [RUN LOCK ...] |
+evaluate RUN... | attend RUNS LOCK | replay RUN STEP | bench`, and what those and torchrun start:
+`follow ... | ranks ...`.
 
 torch is imported once the device's slot is held; until then a worker waits in the queue and costs nothing.
 """
@@ -30,10 +31,10 @@ from engine.runs import (
     clear,
     episodes,
     hold_slot,
-    newest_good_checkpoint,
     plain,
     read_status,
 )
+from engine.runs.faults import disk_fault, failed
 from engine.runs.slots import waiting_text
 from engine.runs.store import check_unchanged
 from engine.stopping import Stop
@@ -100,7 +101,7 @@ def _others(devices: list[str], status: StatusWriter) -> Iterator[Sharing | None
         return
 
     def give_up(reason: str) -> None:
-        _failed(status, f"{reason}; kshot runs resume {status.run.id} goes on from its last checkpoint")
+        failed(status, f"{reason}; kshot runs resume {status.run.id} goes on from its last checkpoint")
         os._exit(1)
 
     with Companions(devices, give_up) as others:
@@ -154,28 +155,14 @@ def _told(status: StatusWriter) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        _failed(status, str(error))
+        failed(status, str(error))
     except OSError as error:
-        _failed(status, _disk_fault(status.run, error))
+        failed(status, disk_fault(status.run, error))
     except Exception as error:
         # The log may lie on a full disk.
         with suppress(OSError):
             traceback.print_exc()
-        _failed(status, plain(f"{type(error).__name__}: {error}", 500))
-
-
-def _failed(status: StatusWriter, reason: str) -> None:
-    """Says so; where that cannot be written now, leaving the status writer tries again."""
-    with suppress(OSError):
-        status.update(state="failed", phase="", error=reason)
-
-
-def _disk_fault(run: Run, error: OSError) -> str:
-    """What could not be written, what is kept, and how to go on."""
-    saved = newest_good_checkpoint(run)
-    kept = f"the last good checkpoint is of iteration {saved.step:,}" if saved else "no checkpoint yet"
-    what = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
-    return plain(f"{what}; {kept}; once that is mended: kshot runs resume {run.id}", 500)
+        failed(status, plain(f"{type(error).__name__}: {error}", 500))
 
 
 def evaluate(folders: list[Path]) -> int:
@@ -240,6 +227,11 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["train", folder, descriptor] if descriptor.isdigit():
                 return train(Path(folder), int(descriptor))
+            case ["train", *pairs] if pairs and len(pairs) % 2 == 0 and all(map(str.isdigit, pairs[1::2])):
+                from engine.together.members import train as train_together
+
+                folders, locks = map(Path, pairs[::2]), map(int, pairs[1::2])
+                return train_together([*zip(folders, locks, strict=True)])
             case ["evaluate", *folders] if folders:
                 return evaluate([Path(folder) for folder in folders])
             case ["follow", store, *numbers, device, reading] if len(numbers) == 2:

@@ -1,4 +1,4 @@
-"""A worker without torch that trains and tests by making numbers up: `train RUN LOCK` and `evaluate RUN...`.
+"""A worker without torch that trains and tests by making numbers up: `train RUN LOCK ...`, `evaluate RUN...`.
 
 STANDIN_FAILS names an algorithm whose training fails, STANDIN_DIES one whose test ends without a word,
 STANDIN_SECONDS is the time of an iteration.
@@ -30,7 +30,8 @@ SPREAD = (-0.05, 0.0, 0.05, 0.1, -0.1)
 
 def main() -> None:
     if sys.argv[1] == "train":
-        train(Run(Path(sys.argv[2])), int(sys.argv[3]))
+        for folder, lock in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+            train(Run(Path(folder)), int(lock))
     else:
         for folder in sys.argv[2:]:
             evaluate(Run(Path(folder)))

@@ -26,6 +26,20 @@ def test_rows_of_a_workload(capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     assert list(note) == ["note"] and "no row for the fused path: " in note["note"]
 
 
+@pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
+def test_several_seeds_in_one_process_stand_beside_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter([0.2, 0.5, 0.3, 0.4])
+    monkeypatch.setattr("engine.bench.seeds.median_seconds", lambda work, device, least: next(times))
+    assert bench.main(["--workload", "5seeds", "--device", "cpu"]) == 0
+    one, five = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (one["path"], five["path"]) == ("one seed", "5 seeds")
+    assert five["seconds_per_iteration"] == pytest.approx(0.4 / 320)
+    assert (one["ratio_to_loop"], five["ratio_to_loop"]) == (1, pytest.approx(0.5))
+    assert one["workload"] == five["workload"] == "sine-10shot-5seeds"
+
+
 def test_loop_and_path_agree_on_images_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     small = bench.Workload("small", 3, 2, 2, 5, filters=4, pooling="max")
     monkeypatch.setattr(engine.portions, "WIDEST_LAYER", 2 * 4 * 28 * 28 * 3 * (2 + 2))

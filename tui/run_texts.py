@@ -71,7 +71,8 @@ def resume_hint(run_id: str) -> str:
 
 
 def path_text(path: object) -> str:
-    """Which path computes the steps: fused, or generic and why; empty for a run that does not say."""
+    """Which path computes the steps: fused, or generic and why (or: whether other seeds train with it, or why
+    not); empty for a run that does not say."""
     return plain(path) if isinstance(path, str) else ""
 
 
@@ -95,6 +96,7 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         ("step", f"{count(status.step)} of {count(status.steps)}"),
         ("device", status.device),
         ("path", path_text(status.more.get("path"))),
+        ("seeds", path_text(status.more.get("together"))),
         ("process", f"{status.pid} on {status.host}" if status.pid else ""),
         ("shared by", f"{shared} processes" if type(shared) is int and shared > 1 else ""),
         ("error", status.error or ""),

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.adaptation.losses import task_metric
+from engine.adaptation.losses import task_loss, task_metric
 from engine.adaptation.rule import Rule, State
 from engine.models import Parameters
 from engine.tasks.episodes import Episodes
@@ -245,6 +245,9 @@ def probe(
     rule: Rule, meta_parameters: Parameters, task: Episodes, state: State, number: int
 ) -> tuple[Tensor, Tensor]:
     """Query loss and metric `[T]` of a state after `number` steps, without a graph."""
-    loss = rule.query_loss(state, meta_parameters, task, number)
     outputs = rule.predict(state, meta_parameters, task, number)
+    if type(rule).query_loss is Rule.query_loss:
+        loss = task_loss(rule.kind, outputs, task.query_y)
+    else:
+        loss = rule.query_loss(state, meta_parameters, task, number)
     return loss, task_metric(rule.kind, outputs, task.query_y)

@@ -17,10 +17,11 @@ from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
 from engine.adaptation.whole import WholeWalks
 from engine.models import Parameters
 from engine.models.mlp import Mlp
-from engine.paths import generic_body, no_whole_walks
+from engine.paths import generic_body
 from engine.presets.names import head_names
 from engine.presets.schema import Adaptation
 from engine.tasks.episodes import Episodes
+from engine.whole_walks import no_whole_walks
 
 ORIGIN = "origin."
 """What the start is called in the state of a linearised model."""

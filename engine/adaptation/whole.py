@@ -78,7 +78,7 @@ class WholeWalks:
         )
         self._cores: dict[torch.dtype, MlpDescent] = {}
 
-    def _core(self, parameters: Parameters, task: Episodes, steps: int) -> MlpDescent | None:
+    def core(self, parameters: Parameters, task: Episodes, steps: int) -> MlpDescent | None:
         """The core for these numbers; None where it cannot take them."""
         x, batch = task.support_x, self.adaptation.batch
         fits = self.body.kernels and x.device.type == "cpu" and x.dtype in BITS
@@ -90,7 +90,8 @@ class WholeWalks:
             self._cores[x.dtype] = MlpDescent(self.descent, x.dtype)
         return self._cores[x.dtype]
 
-    def _rates(self, meta_parameters: Parameters) -> Parameters:
+    def rates(self, meta_parameters: Parameters) -> Parameters:
+        """The learned rates by the parameters that adapt; none where they are not learned."""
         if self.adaptation.learned_rates == "none":
             return {}
         return {name: meta_parameters[RATES + name] for name in self.descent.adapts}
@@ -103,25 +104,40 @@ class WholeWalks:
         the kernels cannot walk it."""
         if not self.body.kernels:
             return None
-        steps = self.adaptation.steps
-        learned = self.adaptation.head == "learned"
-        made = {} if learned else self.made_head(meta_parameters, task)
-        parameters = meta_parameters if learned else meta_parameters | made
-        core = self._core(parameters, task, steps)
+        steps, parameters = self.adaptation.steps, self.begun(meta_parameters, task)
+        core = self.core(parameters, task, steps)
         if core is None:
             return None
-        batch, rates = Batch(*task[:4]), self._rates(meta_parameters)
+        batch, rates = Batch(*task[:4]), self.rates(meta_parameters)
         found = core.walk(parameters, rates, batch, steps, second_order, weights)
+        return self.seen(core, found, parameters, meta_parameters, task, bool(weights))
+
+    def begun(self, meta_parameters: Parameters, task: Episodes) -> Parameters:
+        """What a walk begins with: the meta-parameters, and the heads that are made for these tasks."""
+        if self.adaptation.head == "learned":
+            return meta_parameters
+        return meta_parameters | self.made_head(meta_parameters, task)
+
+    def seen(
+        self,
+        core: MlpDescent,
+        found: Descended,
+        parameters: Parameters,
+        meta_parameters: Parameters,
+        task: Episodes,
+        back: bool,
+    ) -> MetaGradient:
+        """What a walk that began with `parameters` found, with its way `back` or without."""
         start = {name: parameters[name] for name in self.descent.owned}
         return MetaGradient(
-            self._gradient(core, found, meta_parameters, task) if weights else {},
+            self.gradient(core, found, meta_parameters, task) if back else {},
             found.support_loss,
             found.query_loss,
-            found.norms if weights else found.query_loss.new_zeros(len(found.query_loss), 0),
+            found.norms if back else found.query_loss.new_zeros(len(found.query_loss), 0),
             States(start, core, found.states),
         )
 
-    def _gradient(
+    def gradient(
         self, core: MlpDescent, found: Descended, meta_parameters: Parameters, task: Episodes
     ) -> Parameters:
         """∂L/∂φ by name: what tasks share, rates, and a table of heads that the outer loop moves."""
@@ -142,10 +158,10 @@ class WholeWalks:
     ) -> tuple[State, Tensor] | None:
         """One step from any state, without a graph; None where the kernels cannot take it."""
         parameters = meta_parameters | state
-        core = self._core(parameters, task, 1)
+        core = self.core(parameters, task, 1)
         if core is None:
             return None
-        rates = self._rates(meta_parameters)
+        rates = self.rates(meta_parameters)
         batch = Batch(task.support_x, task.support_y, task.query_x[:, :0], task.query_y[:, :0])
         found = core.walk(parameters, rates, batch, 1, False, (), number)
         return core.unpacked(found.states[0], list(state)), found.support_loss[:, 0]

@@ -4,13 +4,17 @@
 // A net's parameters lie packed: for each layer its inputs' rows of outputs, and a last row of biases (its source
 // has a column of ones for them). Rows are filled up with zeros to whole vectors. What does not adapt has a rate of
 // zero, so that one calculus holds for what tasks have made their own and for what they share.
-// A task is computed by one thread and tasks are added up in order: results do not depend on how many threads.
+// Tasks may be of several groups, each with parameters and rates of its own, and a mean slope of its own.
+// A task is computed by one thread and a group's tasks are added up in order: results depend neither on how many
+// threads there are nor on the other groups.
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <omp.h>
+#include <vector>
 
+#include "crew.h"
 #include "products.h"
 
 extern "C" {
@@ -23,12 +27,13 @@ struct Place {  // of a tensor: its address, how far tasks (or steps) lie apart,
 struct Asked {  // as mlp.py has it
     Int layers, tasks, shots, queries, steps, second_order, back, classes, threads, workspace;
     Int own_starts, rate_rows, rate_slopes;  // rate_slopes: 0 none, 1 of each tensor and step, 2 of each parameter
+    Int groups;                              // of equally many tasks each
     double fixed_rate, support_scale, query_scale;
     const Int* sizes;            // inputs of each layer, and the outputs of the last
-    const Place* parameters;     // weight and bias of each layer
+    const Place* parameters;     // weight and bias of each layer, group by group
     const Place* rates;          // the same, without data where the rate is a number
-    const std::uint8_t* adapts;  // the same
-    const std::uint8_t* owned;   // the same: which of them each task has its own of
+    const std::uint8_t* adapts;  // weight and bias of each layer: whether it adapts
+    const std::uint8_t* owned;   // the same: whether each task has its own
     const double* weights;       // of the query losses after steps 1..k; of a walk without steps, its one
     const void *support_x, *support_y, *query_x, *query_y;
     void *start, *rate, *states, *slopes, *gradient, *rate_slope, *support_loss, *query_loss, *norms, *work;
@@ -78,6 +83,12 @@ template <class S> struct Net {
             turned += outputs * layers[l].deep;
             if ((asked.adapts[2 * l] || asked.adapts[2 * l + 1]) && lowest == count) lowest = l;
         }
+    }
+
+    Int size_as_given() const {
+        Int size = 0;
+        for (Int l = 0; l < count; ++l) size += (layers[l].inputs + 1) * layers[l].outputs;
+        return size;
     }
 
     Int line(Int l) const { return l < count ? layers[l].line : layers[count - 1].wide; }
@@ -229,9 +240,12 @@ template <class S> void pack(const Net<S>& net, const Place* places, const std::
 template <class S> struct Walk {
     const Asked& asked;
     const Net<S> net;
-    const Int kept;  // how many steps' passes are kept for the way back
+    const Int kept;   // how many steps' passes are kept for the way back
+    const Int share;  // tasks of a group
 
-    explicit Walk(const Asked& asked) : asked(asked), net(asked), kept(asked.back && asked.steps ? asked.steps : 1) {}
+    explicit Walk(const Asked& asked)
+        : asked(asked), net(asked), kept(asked.back && asked.steps ? asked.steps : 1),
+          share(asked.tasks / asked.groups) {}
 
     struct Room {  // what a thread works on
         S *inputs, *passes, *turned, *turned_direction, *found, *direction, *end;
@@ -270,23 +284,25 @@ template <class S> struct Walk {
     S* found(const Room& room, Int step) const { return room.found + step % kept * net.numbers; }
 
     S* state(Int task, Int step) const {
-        if (step == 0) return static_cast<S*>(asked.start) + (asked.own_starts ? task * net.numbers : 0);
+        if (step == 0) return static_cast<S*>(asked.start) + (asked.own_starts ? task : task / share) * net.numbers;
         return static_cast<S*>(asked.states) + ((step - 1) * asked.tasks + task) * net.numbers;
     }
 
-    const S* rates(Int step) const {
-        return static_cast<const S*>(asked.rate) + (asked.rate_rows > 1 ? step * net.numbers : 0);
+    const S* rates(Int task, Int step) const {
+        const Int row = task / share * asked.rate_rows + (asked.rate_rows > 1 ? step : 0);
+        return static_cast<const S*>(asked.rate) + row * net.numbers;
     }
 
-    void prepare() const {
-        S *start = static_cast<S*>(asked.start), *rate = static_cast<S*>(asked.rate);
-        const Int starts = asked.own_starts ? asked.tasks : 1;
+    void prepare(Int group) const {
+        const Int starts = asked.own_starts ? share : 1, first = 2 * net.count * group;
+        S* start = static_cast<S*>(asked.start) + group * starts * net.numbers;
+        S* rate = static_cast<S*>(asked.rate) + group * asked.rate_rows * net.numbers;
         std::memset(start, 0, std::size_t(starts * net.numbers) * sizeof(S));
-        for (Int t = 0; t < starts; ++t) pack<S>(net, asked.parameters, nullptr, t, start + t * net.numbers);
+        for (Int t = 0; t < starts; ++t) pack<S>(net, asked.parameters + first, nullptr, t, start + t * net.numbers);
         const S fixed = S(asked.fixed_rate);
         Place places[2 * MOST];
         for (Int n = 0; n < 2 * net.count; ++n)
-            places[n] = asked.rates[n].data ? asked.rates[n] : Place{&fixed, 0, 0, 0};
+            places[n] = asked.rates[first + n].data ? asked.rates[first + n] : Place{&fixed, 0, 0, 0};
         std::memset(rate, 0, std::size_t(asked.rate_rows * net.numbers) * sizeof(S));
         for (Int row = 0; row < asked.rate_rows; ++row)
             pack<S>(net, places, asked.adapts, row, rate + row * net.numbers);
@@ -294,7 +310,7 @@ template <class S> struct Walk {
 
     void step(Int task, Int number, const Room& room) const {
         const Pass<S> pass = support(room, number);
-        const S *here = state(task, number), *rate = rates(number);
+        const S *here = state(task, number), *rate = rates(task, number);
         S *there = state(task, number + 1), *slope = found(room, number);
         net.forward(here, pass);
         static_cast<S*>(asked.support_loss)[task * asked.steps + number] =
@@ -346,7 +362,7 @@ template <class S> struct Walk {
 
     // From the slope by the state after a step to that by the state before it.
     void back(Int task, Int number, const Room& room, S* slope) const {
-        const S *rate = rates(number), *gradient = found(room, number);
+        const S *rate = rates(task, number), *gradient = found(room, number);
         const Int first = net.layers[net.lowest].at;
         S square = 0;
         for (Int n = 0; n < 2 * net.count; ++n)
@@ -377,27 +393,36 @@ template <class S> struct Walk {
     }
     Int length(Int n) const { return (n % 2 ? 1 : net.layers[n / 2].inputs) * net.layers[n / 2].wide; }
 
-    // The mean over tasks, each tensor as PyTorch has it, one after the other.
-    void gather(S* total) const {
-        const S* slopes = static_cast<const S*>(asked.slopes);
-        S *to = static_cast<S*>(asked.gradient), share = S(1) / S(asked.tasks);
+    // The mean over a group's tasks, each tensor as PyTorch has it, one after the other.
+    void gather(Int group, S* total) const {
+        const S* slopes = static_cast<const S*>(asked.slopes) + group * share * net.numbers;
+        S *to = static_cast<S*>(asked.gradient) + group * net.size_as_given(), part = S(1) / S(share);
         std::memcpy(total, slopes, std::size_t(net.numbers) * sizeof(S));
-        for (Int t = 1; t < asked.tasks; ++t)
+        for (Int t = 1; t < share; ++t)
             for (Int n = 0; n < net.numbers; ++n) total[n] += slopes[t * net.numbers + n];
         for (Int n = 0; n < 2 * net.count; ++n) {
             const Layer& layer = net.layers[n / 2];
             const Int inputs = n % 2 ? 1 : layer.inputs;
             for (Int o = 0; o < layer.outputs; ++o)
-                for (Int i = 0; i < inputs; ++i) *to++ = total[begin(n) + i * layer.wide + o] * share;
+                for (Int i = 0; i < inputs; ++i) *to++ = total[begin(n) + i * layer.wide + o] * part;
         }
     }
 
     void all() const {
         S* work = static_cast<S*>(asked.work);
-        prepare();
-#pragma omp parallel for schedule(static) num_threads(int(asked.threads)) if (asked.threads > 1)
-        for (Int task = 0; task < asked.tasks; ++task) walk(task, work + omp_get_thread_num() * asked.workspace);
-        if (asked.back) gather(work);
+        for (Int group = 0; group < asked.groups; ++group) prepare(group);
+        std::atomic<Int> next{0};
+        std::vector<std::atomic<Int>> left(std::size_t(asked.groups));
+        for (auto& each : left) each = share;
+        Crew::ours().run(int(asked.threads), [&](int me) {
+            S* mine = work + me * asked.workspace;
+            for (Int task; (task = next++) < asked.tasks;) {
+                walk(task, mine);
+                // Whoever is done with a group's last task adds the group up.
+                const Int group = task / share;
+                if (--left[std::size_t(group)] == 0 && asked.back) gather(group, mine);
+            }
+        });
     }
 };
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from engine.fused.library import kernels
 
 Named = Mapping[str, Tensor]
-MOST_LAYERS = 16
 BITS = {torch.float32: 32, torch.float64: 64}
 WORTH_THREADS = 1e7
 """Multiplications of a pass over all tasks below which a second thread costs more than it brings."""
+Place = ctypes.c_ssize_t | int
 _NUMBER, _REAL, _POINTER = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
 
 
@@ -76,7 +76,7 @@ class _Asked(ctypes.Structure):
             for name in ("layers", "tasks", "shots", "queries", "steps", "second_order", "back")
         ),
         *((name, _NUMBER) for name in ("classes", "threads", "workspace", "own_starts")),
-        *((name, _NUMBER) for name in ("rate_rows", "rate_slopes")),
+        *((name, _NUMBER) for name in ("rate_rows", "rate_slopes", "groups")),
         *((name, _REAL) for name in ("fixed_rate", "support_scale", "query_scale")),
         *((name, _POINTER) for name in ("sizes", "parameters", "rates", "adapts", "owned", "weights")),
         *((name, _POINTER) for name in ("support_x", "support_y", "query_x", "query_y")),
@@ -85,8 +85,8 @@ class _Asked(ctypes.Structure):
     ]
 
 
-class _Shape(NamedTuple):
-    """What a walk's memory goes by."""
+class Shape(NamedTuple):
+    """What a walk's memory goes by: `tasks` are those of all groups, which have equally many."""
 
     tasks: int
     shots: int
@@ -95,19 +95,24 @@ class _Shape(NamedTuple):
     back: bool
     own_starts: bool
     threads: int
+    groups: int = 1
 
 
-class _Desk:
-    """A question and the memory that it is worked out in, made once for a shape and used again."""
+class Desk:
+    """A question and the memory that it is worked out in, made once for a shape and used again.
 
-    def __init__(self, descent: Descent, shape: _Shape, dtype: torch.dtype, numbers: int) -> None:
+    `found` has the sizes of what a walk finds: states, support losses, query losses, norms, gradients.
+    """
+
+    def __init__(self, descent: Descent, shape: Shape, dtype: torch.dtype, numbers: int) -> None:
         count, outputs = len(descent.names), 1 if descent.classes else descent.sizes[-1]
         self.arrays: dict[str, ctypes.Array[Any]] = {
             "sizes": (_NUMBER * len(descent.sizes))(*descent.sizes),
             "adapts": (ctypes.c_uint8 * count)(*(name in descent.adapts for name in descent.names)),
             "owned": (ctypes.c_uint8 * count)(*(name in descent.owned for name in descent.names)),
         }
-        self.parameters, self.rates = (_NUMBER * (4 * count))(), (_NUMBER * (4 * count))()
+        places = _NUMBER * (4 * count * shape.groups)
+        self.parameters, self.rates = places(), places()
         self.weights = (_REAL * max(shape.steps, 1))()
         self.arrays |= {"parameters": self.parameters, "rates": self.rates, "weights": self.weights}
         self.asked = asked = _Asked(
@@ -120,6 +125,7 @@ class _Desk:
             classes=descent.classes,
             threads=shape.threads,
             own_starts=shape.own_starts,
+            groups=shape.groups,
             rate_rows=max(shape.steps, 1) if descent.learned == "layer-step" else 1,
             rate_slopes={"none": 0, "parameter": 2}.get(descent.learned, 1) if shape.back else 0,
             fixed_rate=descent.rate,
@@ -130,10 +136,10 @@ class _Desk:
             setattr(asked, name, ctypes.addressof(array))
         asked.workspace = _room(dtype)(ctypes.addressof(asked))
         learned = {0: 0, 1: shape.steps * count, 2: numbers}[asked.rate_slopes]
-        starts = shape.tasks if shape.own_starts else 1
+        starts = shape.tasks if shape.own_starts else shape.groups
         self.parts = {
             "start": starts * numbers,
-            "rate": asked.rate_rows * numbers,
+            "rate": shape.groups * asked.rate_rows * numbers,
             "slopes": shape.tasks * numbers if shape.back else 0,
             "rate_slope": shape.tasks * learned,
             "work": shape.threads * asked.workspace,
@@ -143,7 +149,9 @@ class _Desk:
         for name, part in self.memory.items():
             setattr(asked, name, part.data_ptr())
         losses = shape.tasks * shape.steps
-        gradient = sum((i + 1) * o for i, o in zip(descent.sizes, descent.sizes[1:], strict=False))
+        gradient = shape.groups * sum(
+            (i + 1) * o for i, o in zip(descent.sizes, descent.sizes[1:], strict=False)
+        )
         self.found = [losses * numbers, losses, shape.tasks, losses, gradient if shape.back else 0]
         self.total = sum(self.found)
 
@@ -179,7 +187,7 @@ class MlpDescent:
         self.shapes = [self.shape(name) for name in descent.names]
         self.lengths = [o * max(i, 1) for _, i, o, _ in self.places.values()]
         self.work = sum(i * o for i, o in zip(descent.sizes, descent.sizes[1:], strict=False))
-        self._desks: dict[_Shape, _Desk] = {}
+        self._desks: dict[Shape, Desk] = {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of a tensor that all tasks share."""
@@ -201,30 +209,22 @@ class MlpDescent:
 
         `rates` by parameter: `[]`, `[K]` (beyond, the last holds) or the parameter's own shape.
         """
-        places, own_starts = self._placed(parameters)
+        places, own_starts = self.placed(parameters)
         (tasks, shots), queries = batch.support_x.shape[:2], batch.query_x.shape[1]
         large = tasks * (shots + queries) * self.work > WORTH_THREADS
         threads = min(torch.get_num_threads(), tasks) if large else 1
-        shape = _Shape(tasks, shots, queries, steps, bool(weights), own_starts, threads)
+        shape = Shape(tasks, shots, queries, steps, bool(weights), own_starts, threads)
         desk = self._desks.get(shape)
         if desk is None:
-            desk = self._desks[shape] = _Desk(self.descent, shape, self.dtype, self.numbers)
+            desk = self._desks[shape] = Desk(self.descent, shape, self.dtype, self.numbers)
         desk.parameters[:] = places
-        held = self._rates(desk, rates, steps, first_step)
-        asked, asked.second_order = desk.asked, second_order
-        if weights:
-            desk.weights[:] = [*weights]
-        given = [t if t.is_contiguous() else t.contiguous() for t in batch]
-        asked.support_x, asked.support_y, asked.query_x, asked.query_y = (t.data_ptr() for t in given)
+        learned, held = self.placed_rates(rates, steps, first_step)
+        if learned:
+            desk.rates[:] = learned
         found = torch.empty(desk.total, dtype=self.dtype).split_with_sizes(desk.found)
+        self.ask(desk, batch, second_order, weights, found)
         states, support_loss, query_loss, norms, flat = found
-        asked.states, asked.support_loss, asked.query_loss, asked.norms, asked.gradient = (
-            t.data_ptr() for t in found
-        )
-        if asked.rate_slopes == 2:
-            desk.memory["rate_slope"].zero_()
-        self._run(ctypes.addressof(asked))
-        del held, given
+        del held
         gradient = {}
         if weights:
             parts = zip(self.places, flat.split_with_sizes(self.lengths), self.shapes, strict=True)
@@ -239,9 +239,30 @@ class MlpDescent:
             desk.memory["rate_slope"],
         )
 
-    def _placed(self, parameters: Named) -> tuple[list[ctypes.c_ssize_t | int], bool]:
+    def ask(
+        self,
+        desk: Desk,
+        batch: Batch,
+        second_order: bool,
+        weights: Sequence[float],
+        found: Sequence[Tensor],
+    ) -> None:
+        """Has the kernels answer a desk's question on a batch, into `found`, as `Desk.found` has it."""
+        asked, asked.second_order = desk.asked, second_order
+        if weights:
+            desk.weights[:] = [*weights]
+        given = [t if t.is_contiguous() else t.contiguous() for t in batch]
+        asked.support_x, asked.support_y, asked.query_x, asked.query_y = (t.data_ptr() for t in given)
+        asked.states, asked.support_loss, asked.query_loss, asked.norms, asked.gradient = (
+            t.data_ptr() for t in found
+        )
+        if asked.rate_slopes == 2:
+            desk.memory["rate_slope"].zero_()
+        self._run(ctypes.addressof(asked))
+
+    def placed(self, parameters: Named) -> tuple[list[Place], bool]:
         """Where each tensor lies, and whether tasks have some of their own to begin with."""
-        places: list[ctypes.c_ssize_t | int] = []
+        places: list[Place] = []
         own = False
         for name, size in zip(self.places, self.shapes, strict=True):
             tensor = parameters[name]
@@ -257,10 +278,13 @@ class MlpDescent:
             )
         return places, own
 
-    def _rates(self, desk: _Desk, rates: Named, steps: int, first_step: int) -> list[Tensor]:
-        """Says where learned rates lie; gives what must be held while they are read."""
+    def placed_rates(
+        self, rates: Named, steps: int, first_step: int = 0
+    ) -> tuple[list[Place], list[Tensor]]:
+        """Where learned rates lie (nothing, where there are none), and what must be held while they are
+        read."""
         held: list[Tensor] = []
-        places: list[ctypes.c_ssize_t | int] = []
+        places: list[Place] = []
         learned = self.descent.learned
         for name in self.places if learned != "none" else ():
             if name not in self.descent.adapts:
@@ -276,9 +300,7 @@ class MlpDescent:
             elif learned == "parameter":
                 output, inputs = (*rate.stride(), 0)[:2]
             places += (rate.data_ptr(), far, output, inputs)
-        if places:
-            desk.rates[:] = places
-        return held
+        return places, held
 
     def unpacked(self, packed: Tensor, names: Sequence[str]) -> dict[str, Tensor]:
         """Tensors by name, each a view `[..., O, I]` or `[..., O]` of `packed [..., P]`."""

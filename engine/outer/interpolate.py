@@ -11,7 +11,12 @@ from engine.tasks.episodes import Episodes
 def interpolation(rule: Rule, meta_parameters: Parameters, task: Episodes) -> MetaGradient:
     """φ − mean over tasks of s[k], in the place of a gradient: plain descent by a rate of ε is Reptile's
     φ ← φ + ε (mean s[k] − φ) (algorithm 2). What does not adapt stays."""
-    seen = follow(rule, meta_parameters, task)
+    return interpolated(follow(rule, meta_parameters, task), meta_parameters)
+
+
+@torch.no_grad()
+def interpolated(seen: MetaGradient, meta_parameters: Parameters) -> MetaGradient:
+    """The same of a chain that was followed already."""
     last = seen.states[-1]
     gradient = {
         name: parameter - last[name].mean(0) if name in last else torch.zeros_like(parameter)

@@ -1,5 +1,6 @@
 """The outer optimizer: PyTorch's own kernels, over meta-parameters by name."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -31,9 +32,9 @@ class OuterOptimizer:
         }
         # All count the same steps, so that one addition counts for all; the kernels want float32.
         some = next(iter(meta_parameters.values()))
-        self._steps = some.new_zeros(len(meta_parameters), dtype=torch.float32)
+        self.steps = some.new_zeros(len(meta_parameters), dtype=torch.float32)
         if "steps" in self.kept:
-            self.kept["steps"] = list(self._steps.unbind())
+            self.kept["steps"] = list(self.steps.unbind())
 
     @torch.no_grad()
     def step(self, gradient: Parameters, rate: float) -> None:
@@ -56,8 +57,8 @@ class OuterOptimizer:
         """
         parameters, gradients = list(self.meta_parameters.values()), self._clipped(gradient)
         if self.outer.optimizer == "adam":
-            self._steps.add_(1 - skip)
-            self._fused_adam(parameters, gradients, rate, skip)
+            self.steps.add_(1 - skip)
+            fused_adam(parameters, gradients, self.kept, rate, skip)
             return
         nesterov = self.outer.optimizer == "nesterov"
         torch._fused_sgd_(
@@ -81,32 +82,12 @@ class OuterOptimizer:
         gradients = [gradient[name].contiguous() for name in self.meta_parameters]
         return gradients if clip is None else [each.clamp(-clip, clip) for each in gradients]
 
-    def _fused_adam(
-        self, parameters: list[Tensor], gradients: list[Tensor], rate: Any, skip: Tensor | None = None
-    ) -> None:
-        torch._fused_adam_(
-            parameters,
-            gradients,
-            self.kept["first"],
-            self.kept["second"],
-            [],
-            self.kept["steps"],
-            amsgrad=False,
-            lr=rate,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
-            weight_decay=0,
-            eps=1e-8,
-            maximize=False,
-            found_inf=skip,
-        )
-
     def _adam(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
         # One fused kernel: on small models a step of many small kernels costs more than the mathematics, and
         # so does the functional form's own bookkeeping round that kernel.
         if parameters[0].device.type in ("cpu", "cuda"):
-            self._steps += 1
-            self._fused_adam(parameters, gradients, rate)
+            self.steps += 1
+            fused_adam(parameters, gradients, self.kept, rate)
             return
         adam(
             parameters,
@@ -153,3 +134,54 @@ class OuterOptimizer:
             for mine, saved in zip(tensors, state[name], strict=True):
                 mine.copy_(saved)
 
+
+def fused_adam(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    kept: dict[str, list[Tensor]],
+    rate: Any,
+    skip: Tensor | None = None,
+) -> None:
+    """One kernel over all tensors, each by itself: its numbers do not hang on the others."""
+    torch._fused_adam_(
+        parameters,
+        gradients,
+        kept["first"],
+        kept["second"],
+        [],
+        kept["steps"],
+        amsgrad=False,
+        lr=rate,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=0,
+        eps=1e-8,
+        maximize=False,
+        found_inf=skip,
+    )
+
+
+class Optimizers:
+    """The optimizers of several seeds of one training: one step of all, where a kernel takes them at once."""
+
+    def __init__(self, optimizers: Sequence[OuterOptimizer]) -> None:
+        self.optimizers, outer = optimizers, optimizers[0].outer
+        self.parameters = [p for each in optimizers for p in each.meta_parameters.values()]
+        on_device = self.parameters[0].device.type in ("cpu", "cuda")
+        self.at_once = outer.optimizer == "adam" and outer.clip is None and on_device
+        self.steps = [each.steps for each in optimizers]
+        self.kept = {
+            name: [tensor for each in optimizers for tensor in each.kept[name]] for name in optimizers[0].kept
+        }
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Parameters], rate: float) -> None:
+        """One step of each against its own gradient, whose tensors lie in one piece, at this rate."""
+        if not self.at_once:
+            for optimizer, gradient in zip(self.optimizers, gradients, strict=True):
+                optimizer.step(gradient, rate)
+            return
+        named = zip(self.optimizers, gradients, strict=True)
+        given = [gradient[name] for optimizer, gradient in named for name in optimizer.meta_parameters]
+        torch._foreach_add_(self.steps, 1.0)
+        fused_adam(self.parameters, given, self.kept, rate)

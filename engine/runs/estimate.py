@@ -57,6 +57,8 @@ def measured_runs(runs_dir: Path) -> list[Measured]:
             continue
         if summary.status.more.get("processes", 1) != 1:  # another speed than that of one process
             continue
+        if summary.status.more.get("seeds_together"):  # nor that of one run in its process
+            continue
         last = _last_speed(summary)
         speed = number(last.get("iterations_per_second"))
         if speed is None or speed < SLOWEST:

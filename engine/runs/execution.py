@@ -13,11 +13,12 @@ from engine.errors import RequestError
 from engine.presets import ImageTask, Spec
 from engine.runs.comparison import ACTIONS, Plan, PlannedRow, Training
 from engine.runs.control import ask, asked
-from engine.runs.processes import resume_run, start_worker
+from engine.runs.processes import reopened, resume_run, say, start_together, start_worker
 from engine.runs.reports import RowRuns, Trained, table
 from engine.runs.status import Status, StatusWatcher, read_status
 from engine.runs.store import Run, create_run, metric_of
 from engine.runs.testing import Test, Tests
+from engine.runs.together import alone, alone_text, but_for_seed
 
 
 @dataclass
@@ -69,20 +70,69 @@ class Trainings:
         """
         several = len({label for training in self.planned for label in training.labels}) > 1
         try:
-            for each in self.planned:
-                # Rows under one name are told apart by their labels.
-                self._begin(each, f"{self.name} {each.labels[0]}" if self.name and several else self.name)
+            for group in self._groups():
+                why = alone(group[0].spec, self.processes) if len(group) > 1 else None
+                together = len(group) > 1 and why is None
+                for each in self._begin_together(group, several) if together else group:
+                    self._begin(each, self._name(each, several), why)
+            places = {id(training): place for place, training in enumerate(self.planned)}
+            self.followed.sort(key=lambda item: places[id(item.training)])
         except (RequestError, OSError):
             self.poll()
             self.stop()
             raise
 
-    def _begin(self, training: Training, name: str | None) -> None:
+    def _name(self, training: Training, several: bool) -> str | None:
+        """Rows under one name are told apart by their labels."""
+        return f"{self.name} {training.labels[0]}" if self.name and several else self.name
+
+    def _groups(self) -> list[list[Training]]:
+        """The trainings that are planned, those together that one process may train: seeds of one spec."""
+        groups: dict[str, list[Training]] = {}
+        for at, training in enumerate(self.planned):
+            own = training.action in ("train", "retrain", "resume")
+            groups.setdefault(but_for_seed(training.spec) if own else str(at), []).append(training)
+        return [*groups.values()]
+
+    def _begin_together(self, group: Sequence[Training], several: bool) -> Sequence[Training]:
+        """Begins or resumes them in one process; returns those that are to be begun each by itself."""
+        opened: list[tuple[Run, int]] = []
+        apart: list[Training] = []
+        try:
+            for training in group:
+                lock = self._opened(training, self._name(training, several))
+                if lock is None:
+                    apart.append(training)
+                elif training.run is not None:
+                    opened.append((training.run, lock))
+                    self.followed.append(Followed(training, training.run, True))
+        finally:
+            if opened:
+                start_together(opened, self.data_dir)
+        return apart
+
+    def _opened(self, training: Training, name: str | None) -> int | None:
+        """The descriptor of the lock of a run made for it, or made queued again; None where somebody else has
+        taken it since the plan was made."""
+        if training.action != "resume" or training.run is None:
+            training.run, lock = create_run(self.runs_dir, training.spec, name)
+            return lock
+        if read_status(training.run).more.get("processes", 1) != 1:
+            return None
+        try:
+            return reopened(training.run)
+        except RequestError:
+            return None
+
+    def _begin(self, training: Training, name: str | None, apart: str | None) -> None:
+        """Begins one, or waits for it; `apart` is why it does not train together with other seeds begun."""
         own = training.action in ("train", "retrain", "resume")
         if training.action == "resume" and training.run is not None:
             own = self._resume(training, training.run)
         elif own:
             training.run, lock = create_run(self.runs_dir, training.spec, name)
+            if apart is not None:
+                say(training.run, together=alone_text(apart))
             start_worker(training.run, lock, self.data_dir, self.processes)
         assert training.run is not None
         followed = Followed(training, training.run, own)

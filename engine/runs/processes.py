@@ -96,20 +96,31 @@ def start_worker(
     `processes` that are to share its batches (none: as it was, or one). Raises RequestError when no process
     can be started; the run is then `failed`.
     """
+    return start_together([(run, lock_descriptor)], data_dir, processes)
+
+
+def start_together(
+    runs: Sequence[tuple[Run, int]], data_dir: Path | None = None, processes: int | None = None
+) -> int:
+    """Start one worker for runs that differ in their seeds alone, each given with the descriptor of its lock;
+    as `start_worker`, which is this for one run."""
+    words = [word for run, lock in runs for word in (str(run.path), str(lock))]
+    locks = [lock for _, lock in runs]
     try:
-        if data_dir is not None:
-            _say(run, data_dir=str(data_dir.absolute()))
-        if processes is not None:
-            _say(run, processes=processes, launched=None)
-        child = spawn(
-            ["train", str(run.path), str(lock_descriptor)], run.log_path, data_dir, [lock_descriptor]
-        )
+        for run, _ in runs:
+            if data_dir is not None:
+                say(run, data_dir=str(data_dir.absolute()))
+            if processes is not None:
+                say(run, processes=processes, launched=None)
+        child = spawn(["train", *words], runs[0][0].log_path, data_dir, locks)
     except OSError as error:
-        reason = f"cannot start a worker for run {run.id}: {error.strerror or error}"
-        _say(run, state="failed", phase="", error=reason)
-        raise RequestError(reason) from error
+        reason = f"cannot start a worker for run {{}}: {error.strerror or error}"
+        for run, _ in runs:
+            say(run, state="failed", phase="", error=reason.format(run.id))
+        raise RequestError(reason.format(runs[0][0].id)) from error
     finally:
-        os.close(lock_descriptor)
+        for lock in locks:
+            os.close(lock)
     return child.pid
 
 
@@ -148,7 +159,8 @@ def reopened(run: Run) -> int:
             raise RequestError(f"run {run.id} is finished; there is nothing to resume")
         clear(run)
         host, boot = this_host()
-        _say(run, state="queued", phase="queued", pid=None, error=None, host=host, boot=boot)
+        before = dict.fromkeys(("pid", "error", "together", "seeds_together"))
+        say(run, state="queued", phase="queued", host=host, boot=boot, **before)
     except BaseException:
         os.close(descriptor)
         raise
@@ -162,7 +174,7 @@ def stop_paused(run: Run) -> None:
         state = last_word(run).state
         if state != "paused":
             raise RequestError(f"run {run.id} is {state}, no longer paused")
-        _say(run, state="stopped")
+        say(run, state="stopped")
     finally:
         os.close(descriptor)
 
@@ -181,7 +193,7 @@ def _check_resumable(run: Run, status: Status) -> None:
         raise RequestError(f"run {run.id} has no spec.yaml, so nobody knows how to go on with it")
 
 
-def _say(run: Run, **changes: object) -> None:
+def say(run: Run, **changes: object) -> None:
     """Change the status file as the holder of the lock, before a worker is there to do it."""
     try:
         content = from_json(read_small(run.status_path, 1 << 20))

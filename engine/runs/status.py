@@ -222,7 +222,7 @@ class StatusWriter:
 
     def __init__(self, run: Run, lock: int | None = None, **changes: Any) -> None:
         self.run = run
-        self._lock = lock
+        self._lock = self._given = lock
         # Writers that were killed left them; all who may write here hold the lock.
         sweep(run.path, older_than=0, pattern=f".{run.status_path.name}.*")
         self._guard = threading.RLock()
@@ -271,6 +271,12 @@ class StatusWriter:
         self._closed.set()
         self._thread.join()
         self.write_last()
+
+    def let_go(self) -> None:
+        """Lets go of a lock that was taken anew in the place of the one given."""
+        if self._lock is not None and self._lock != self._given:
+            os.close(self._lock)
+        self._lock = None
 
     def write_last(self) -> None:
         """Write the state, if need be over the one before, where no new file fits. Raises OSError."""

@@ -132,6 +132,7 @@ def facts(summary: Summary, filed: Filed | None, now: float) -> list[tuple[str, 
         ("speed", ", ".join(text for text in (pace, took, held) if text)),
         ("device", ", ".join(text for text in (status.device, _process(summary)) if text)),
         ("path", path_text(status.more.get("path"))),
+        ("seeds", path_text(status.more.get("together"))),
     ]
     if filed is not None:
         lines += [("result", text) for text in filed.results]

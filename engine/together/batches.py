@@ -1,0 +1,56 @@
+"""The batches of several seeds side by side."""
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from engine.fused.mlp import Batch
+from engine.tasks.episodes import Episodes
+from engine.tasks.stream import ITERATIONS_AT_ONCE, TrainingStream
+
+
+class _Block(NamedTuple):
+    """Many iterations' batches: each seed's own, and for each iteration those of all seeds together."""
+
+    number: int
+    drawn: list[Episodes]
+    together: list[Batch]
+
+
+class SeedBatches:
+    """Batches of S streams by iteration; many iterations' are drawn at once, the next ones meanwhile."""
+
+    def __init__(self, streams: Sequence[TrainingStream]) -> None:
+        self.streams, self.size = streams, streams[0].size
+        self._block = _Block(-1, [], [])
+        self._next: tuple[int, Future[_Block]] | None = None
+        self._pool = ThreadPoolExecutor(1, "kshot-draws")
+
+    def all_of(self, iteration: int) -> Batch:
+        """What the kernels read of an iteration: all seeds' tasks `[S · T, ...]`, seed by seed."""
+        number, place = divmod(iteration, ITERATIONS_AT_ONCE)
+        if self._block.number != number:
+            ahead = self._next if self._next is not None and self._next[0] == number else None
+            self._block = self._draw(number) if ahead is None else ahead[1].result()
+            self._next = (number + 1, self._pool.submit(self._draw, number + 1))
+        return self._block.together[place]
+
+    def of(self, seed: int, iteration: int) -> Episodes:
+        """The batch of one of the seeds."""
+        begin = iteration % ITERATIONS_AT_ONCE * self.size
+        return self._block.drawn[seed].rows(begin, begin + self.size)
+
+    def _draw(self, number: int) -> _Block:
+        count = ITERATIONS_AT_ONCE * self.size
+        index = torch.arange(number * count, (number + 1) * count)
+        drawn = [stream.tasks.episodes("train", index) for stream in self.streams]
+        fields = [self._beside([each[at] for each in drawn]) for at in range(4)]
+        return _Block(number, drawn, [Batch(*parts) for parts in zip(*fields, strict=True)])
+
+    def _beside(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
+        """For each iteration, all seeds' tasks one after another."""
+        each = torch.stack([part.unflatten(0, (ITERATIONS_AT_ONCE, self.size)) for part in parts], 1)
+        return each.flatten(1, 2).unbind()
