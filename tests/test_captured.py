@@ -71,6 +71,12 @@ CASES: dict[str, tuple[dict, ...]] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here is computed by them, and compiling them takes longer than all of this."""
+    monkeypatch.setenv("KSHOT_KERNELS", "0")
+
+
 class Unseeing(Called):
     """The stand-in with the host's numbers made nonsense while work is done again: a graph sees none of
     them."""
@@ -372,7 +378,6 @@ def test_reasons() -> None:
 
 def told_by_a_run(folder: Path, graphs: Called | None, monkeypatch: pytest.MonkeyPatch) -> list[dict]:
     """The events of a run that was stopped once and resumed, by graphs or by the plain trainer."""
-    monkeypatch.setenv("KSHOT_KERNELS", "0")
     if graphs is not None:
         monkeypatch.setattr(
             "engine.building.trainer_of", lambda learner, ranks: CapturedTrainer(learner, graphs, ranks)

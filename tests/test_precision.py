@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from plain_loop import CPU
-from test_captured import CASES, RUN, captured_of, tensors, trained
+from test_captured import CASES, RUN, captured_of, no_kernels, tensors, trained
 from test_training import spec_of
 
 from engine.devices import check_device
@@ -15,6 +15,8 @@ from engine.evaluate_job import _protocol
 from engine.precision import Tf32, arithmetic
 from engine.presets import resolve
 from engine.runs.cards import card_of, differences
+
+__all__ = ["no_kernels"]
 
 
 @pytest.mark.parametrize("precision", ["tf32", "bf16"])
@@ -51,13 +53,13 @@ def test_results_of_other_precision_say_so() -> None:
     assert told == [[], [], [{"what": "precision of training", "here": "bf16", "others": "full"}]]
 
 
-@pytest.mark.parametrize("case", ["maml on waves", "maml on images", "maml++", "joint on images"])
+@pytest.mark.parametrize("case", ["maml on waves", "maml++", "joint on images"])
 def test_bfloat16_is_near_and_keeps_float32(case: str) -> None:
     """By the CPU's autocast: the same passes, second derivatives and running statistics among them."""
     spec = spec_of(*CASES[case], RUN)
     full, less = (captured_of(spec, torch.float32) for _ in range(2))
     less.arithmetic = torch.autocast("cpu", torch.bfloat16, cache_enabled=False)
-    wanted, found = trained(full, 6), trained(less, 6)
+    wanted, found = trained(full, 3), trained(less, 3)
     assert all(each.dtype == torch.float32 for each in tensors(less).values())
     for one, other in zip(found, wanted, strict=True):
         assert one["outer_loss"] == pytest.approx(other["outer_loss"], rel=0.1, abs=0.05)
