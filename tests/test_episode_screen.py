@@ -193,7 +193,9 @@ def test_curves_have_a_chart_each_where_there_is_room(
         line = next(line for line in shown(app).splitlines() if "─ true" in line)
         narrow = ("◆ step 2", "┄ pretrain step 2", "● support")
         wanted = {80: narrow, 120: ("◆ 2", "┄ 2"), 200: ("● support",)}[size[0]]
-        assert all(f"  {words}" in line for words in ("─ step 0", *wanted)) and "…" not in line, line
+        # Where there are few colours an earlier step has its number, not a line.
+        assert "  ─ step 0" in line or "  1 step 0" in line, line
+        assert all(f"  {words}" in line for words in wanted) and "…" not in line, line
         await pilot.press("left")
         assert app.episode.step == 1
 
@@ -238,7 +240,8 @@ def test_runs_that_end_meanwhile_do_not_take_the_place_of_what_is_looked_at(
         before = screen.pair.ids
         newer = make_run(runs, name="newer", state="finished", summary=about("anil"))
         base = make_run(runs, name="base", state="finished", summary=about("pretrain"))
-        app.snapshot = snapshot_of(runs)
+        made = {run.id: run for run in snapshot_of(runs).runs}
+        app.snapshot = Snapshot(1.0, (made[base.id], made[newer.id], *app.snapshot.runs))
         screen.refresh_picture()
         assert screen.pair.ids == before
         found = pair(app.snapshot, None)

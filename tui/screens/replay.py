@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 NOTHING = "nothing was recorded that could be played"
 KEYS = (
     Key("space", "play", "Play or pause", "let it run, or hold it", NOTHING),
-    Key("left", "seek(-0.05)", "Back", "a twentieth back", NOTHING),
-    Key("right", "seek(0.05)", "On", "a twentieth on", NOTHING),
-    Key("plus,equals_sign", "speed(1)", "Faster", "up to 1,000 times as fast as it was", NOTHING),
-    Key("minus", "speed(-1)", "Slower", "down to the speed that it had", NOTHING),
-    Key("0,home", "start", "Start", "to the beginning", NOTHING),
-    Key("end", "finish", "End", "to the end", NOTHING, in_footer=False),
     Key(
         "w",
         "inner",
@@ -40,6 +34,12 @@ KEYS = (
         "the inner loop, and a sine task's fit, in the place of the outer one, or back",
         "no inner steps or fits were recorded, or there is room for both",
     ),
+    Key("left", "seek(-0.05)", "Back", "a twentieth back", NOTHING),
+    Key("right", "seek(0.05)", "On", "a twentieth on", NOTHING),
+    Key("plus,equals_sign", "speed(1)", "Faster", "up to 1,000 times as fast as it was", NOTHING),
+    Key("minus", "speed(-1)", "Slower", "down to the speed that it had", NOTHING),
+    Key("0,home", "start", "Start", "to the beginning", NOTHING),
+    Key("end", "finish", "End", "to the end", NOTHING, in_footer=False),
     Key("escape", "back", "Back", "to the runs"),
 )
 FRAME_SECONDS = 0.1
