@@ -61,7 +61,7 @@ def test_all_of_it_can_be_scrolled_into_view(tmp_path: Path, size: tuple[int, in
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         seen = shown(app)
         box = app.screen.query_one(VerticalScroll)
-        for _ in range(80):
+        for _ in range(100):
             await pilot.press("j")
             seen += shown(app)
         assert box.scroll_offset.y == box.max_scroll_y

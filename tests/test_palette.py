@@ -43,7 +43,8 @@ def test_every_function_of_the_place_and_its_table_and_everywhere_is_listed(tmp_
     async def act(app: RunsApp, pilot: Pilot[int]) -> None:
         listed = await opened(pilot)
         heads = [one.splitlines()[0] for one in listed]
-        keys: Sequence[Key] = [key for name in ("runs", "runs-table", "everywhere") for key in PLACES[name]]
+        places = ("runs", "runs-table", "run-panel", "everywhere")
+        keys: Sequence[Key] = [key for name in places for key in PLACES[name]]
         for key in keys:
             if key.action != "command_palette":
                 assert f"{key.label}  {key_names(key)}" in heads, key

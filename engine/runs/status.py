@@ -230,6 +230,8 @@ class StatusWriter:
         self._directory_gone = threading.Event()
         host, boot = this_host()
         self._content = {**_content(last_word(run)), "pid": os.getpid(), "host": host, "boot": boot}
+        self._kept: dict[str, Any] = {}
+        """What was last written to stay."""
         self.update(**{"state": "starting", "error": None, **changes})
         self._thread = threading.Thread(target=self._beat, name="kshot-heartbeat", daemon=True)
         self._thread.start()
@@ -262,7 +264,8 @@ class StatusWriter:
                 self._write(durable=True)
 
     def close(self) -> None:
-        """Write the last state and end the heartbeat; the caller then lets go of the lock.
+        """Write the last state, unless it stands there, and end the heartbeat; the caller then lets go of the
+        lock.
 
         On a full disk it is written over the one before. Raises OSError.
         """
@@ -270,7 +273,9 @@ class StatusWriter:
             return
         self._closed.set()
         self._thread.join()
-        self.write_last()
+        # A kill in writing a finished run's status once more would leave a temporary file for good.
+        if self._content != self._kept:
+            self.write_last()
 
     def let_go(self) -> None:
         """Lets go of a lock that was taken anew in the place of the one given."""
@@ -317,6 +322,9 @@ class StatusWriter:
             write_whole(self.run.status_path, to_json(self._content, indent=1), durable=durable)
         except (FileNotFoundError, NotADirectoryError):
             self._directory_gone.set()
+            return
+        if durable:
+            self._kept = dict(self._content)
 
 
 _PROMPT = frozenset(each.name for each in fields(Status)) - {"step", "updated", "more"}

@@ -57,9 +57,9 @@ class PlaceScreen(Screen[None]):
 
     def ask_for_histories(self) -> None:
         """Has the reader read the histories that it draws, if it is the screen that is shown: one that is not
-        may be told of its own doings too."""
+        may be told of its own doings too. Before the first picture there is nothing to read."""
         runs = self.runs_to_watch
-        if runs is not None and self.is_current:
+        if runs is not None and self.is_current and self.workbench.snapshot.taken:
             self.workbench.reader.watch(runs)
 
     @property
