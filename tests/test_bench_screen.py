@@ -1,6 +1,7 @@
 """The bench screen under Textual's pilot: choosing, settings, starting, watching, at three sizes."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 from fake_runs import make_run
 from patience import until
+from rich.console import Console
+from rich.text import Text
 from runs_app import StillReader
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
@@ -24,7 +27,7 @@ from tui.bench.catalog import load_catalog
 from tui.bench.choose import Choose
 from tui.bench.choosing import AlgorithmList, StartLine, TaskList, about_algorithm
 from tui.bench.field_list import FieldList
-from tui.bench.panel import Panel
+from tui.bench.panel import Panel, fill
 from tui.bench.progress_lines import verdict_lines
 from tui.bench.run_facts import run_facts
 from tui.bench.selection import Selection
@@ -703,3 +706,16 @@ def test_columns_are_switched_with_brackets(tmp_path: Path) -> None:
         assert app.screen.query_one("#choose").display and not app.screen.query_one("#curves").display
 
     run_app(tmp_path, (80, 24), action)
+
+
+def test_texts_that_are_told_alike_are_of_one_height() -> None:
+    chance, console = random.Random(0), Console(width=30)
+    seen: dict[str, int] = {}
+    for _ in range(3000):
+        lengths = [chance.choice((1, 4, 9)) for _ in range(chance.randint(1, 5))]
+        words = ["".join(chance.choices("0ab", k=length)) for length in lengths]
+        text = Text(" ".join(words) + chance.choice(("", "\nmore")))
+        height = len(text.wrap(console, 18))
+        alike = seen.setdefault(str(fill(text, 18)), height)
+        assert alike == height, text.plain
+    assert len(set(seen.values())) > 2

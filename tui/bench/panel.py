@@ -28,13 +28,14 @@ class Panel(Static):
         if text is not None:
             width = self.content_size.width
             # Laying out the screen anew costs more than all of a frame's drawing.
-            alike = before is not None and _fill(before, width) == _fill(text, width)
+            alike = before is not None and fill(before, width) == fill(text, width)
             self.update(text, layout=not alike)
 
 
-def _fill(text: Text, width: int) -> list[str | None]:
-    """What tells a text's height at that width: its lines, those that fit whatever they say."""
-    return [None if cells(line) <= width else line for line in text.plain.split("\n")]
+def fill(text: Text, width: int) -> list[list[int]]:
+    """What tells a text's height at that width: how wide the words are of those lines that are wrapped."""
+    lines = text.plain.split("\n")
+    return [[] if cells(line) <= width else [cells(word) for word in line.split(" ")] for line in lines]
 
 
 class Preview:
