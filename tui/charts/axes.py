@@ -38,14 +38,17 @@ def nice_range(low: float, high: float, unit: Unit = "number", log: bool = False
 
 
 def _log_range(low: float, high: float) -> Range:
+    # A margin of the logarithm is ln 10 times as much of the value.
+    margin = 3 * _MARGIN
+
     def below(value: float) -> float:
         power = floor(log10(value) + _MARGIN)
-        return max(digit for d in (1, 2, 5) if (digit := float(f"{d}e{power}")) <= value * (1 + _MARGIN))
+        return max(digit for d in (1, 2, 5) if (digit := float(f"{d}e{power}")) <= value * (1 + margin))
 
     def above(value: float) -> float:
         power = floor(log10(value) - _MARGIN)
         return min(
-            digit for d in (1, 2, 5, 10) if (digit := d * float(f"1e{power}")) >= value * (1 - _MARGIN)
+            digit for d in (1, 2, 5, 10) if (digit := d * float(f"1e{power}")) >= value * (1 - margin)
         )
 
     bottom, top = min(below(low), low), max(above(high), high)
