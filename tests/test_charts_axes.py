@@ -115,8 +115,8 @@ def test_y_labels_stand_on_rows_of_their_own(low: float, span: float, height: in
 
 @settings(deadline=None)
 @given(SPANS, st.booleans())
-@example((0.015625, 10_000_000.0), log=True)
-@example((0.99999998, 10.0), log=True)
+@example((0.015625, 10_000_000.0), True)
+@example((0.99999998, 10.0), True)
 def test_a_nice_range_holds_its_data(span: tuple[float, float], log: bool) -> None:
     low, high = (abs(span[0]) + 1e-6, abs(span[0]) + span[1]) if log else (span[0], span[0] + span[1])
     low, high = min(low, high), max(low, high)
