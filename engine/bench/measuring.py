@@ -9,6 +9,7 @@ import torch
 
 from engine.bench.ways import prepare
 from engine.bench.workloads import Workload
+from engine.fused.room import BLOCKS
 
 SLOW_SECONDS = 2.0
 
@@ -63,6 +64,7 @@ def peak_bytes(work: Callable[[], object], device: torch.device) -> int | None:
         return torch.cuda.max_memory_allocated(device) - before
     try:
         # What earlier calls let go of counts no more.
+        BLOCKS.release()
         ctypes.CDLL(None).malloc_trim(0)
         # Writing 5 there resets the high-water mark of resident memory (man 5 proc).
         Path("/proc/self/clear_refs").write_text("5")

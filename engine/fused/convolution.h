@@ -15,7 +15,11 @@ template <class S, int P, int V>
 inline void pixels_tile(const S* const* from, const Int* taps, const S* const* weights, int count, Int inputs,
                         Int outputs, S* const* to, bool adds) {
     constexpr int L = Lanes<S>::count;
-    Vector<S> sum[P][V] = {};
+    Vector<S> sum[P][V];
+#pragma GCC unroll 32
+    for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[p][v] = Vector<S>{};
     for (int tap = 0; tap < count; ++tap) {
         const S* weight = weights[tap];
         const S* source[P];
@@ -32,7 +36,9 @@ inline void pixels_tile(const S* const* from, const Int* taps, const S* const* w
             }
         }
     }
+#pragma GCC unroll 32
     for (int p = 0; p < P; ++p)
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
             S* place = to[p] + v * L;
             store(place, adds ? load(place) + sum[p][v] : sum[p][v]);
@@ -162,7 +168,11 @@ inline void filters_tile(const S* x, const Int* rows, const S* dy, Int examples,
                          Int x_column, Int x_example, Int dy_row, Int dy_column, Int dy_example, S* dw, Int outputs,
                          bool adds) {
     constexpr int L = Lanes<S>::count;
-    Vector<S> sum[R][V] = {};
+    Vector<S> sum[R][V];
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[r][v] = Vector<S>{};
     Int place[R];
     for (int r = 0; r < R; ++r) place[r] = rows[r];
     for (Int b = 0; b < examples; ++b)
@@ -181,7 +191,9 @@ inline void filters_tile(const S* x, const Int* rows, const S* dy, Int examples,
                 }
             }
         }
+#pragma GCC unroll 32
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
             S* to = dw + r * outputs + v * L;
             store(to, adds ? load(to) + sum[r][v] : sum[r][v]);

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from engine.fused.library import kernels
+from engine.fused.room import room
 
 BITS = {torch.float32: 32, torch.float64: 64}
 
@@ -52,7 +53,7 @@ def convolve(x: Tensor, filters: Tensor, stride: int, onto: Tensor | None = None
     tasks, examples, height, width, inputs = x.shape
     height, width, outputs = height - 2, width - 2, filters.shape[-1]
     size = (-(-height // stride), -(-width // stride))
-    to = x.new_empty(tasks, examples, *size, outputs) if onto is None else onto
+    to = room((tasks, examples, *size, outputs), x.dtype) if onto is None else onto
     shape = (*_tasks(x, filters), height, width, inputs, outputs, stride)
     _call("convolve", x, shape, x, filters, to, _step(filters), int(onto is not None))
     return to
@@ -65,7 +66,7 @@ def convolve_back(
     are the filters as `transposed` gives them, `size` is (H, W)."""
     tasks, examples = slope.shape[:2]
     outputs, inputs = turned.shape[-2:]
-    to = slope.new_empty(tasks, examples, *size, inputs) if onto is None else onto
+    to = room((tasks, examples, *size, inputs), slope.dtype) if onto is None else onto
     shape = (*_tasks(slope, turned), *size, inputs, outputs, stride)
     _call("convolve_back", slope, shape, slope, turned, to, _step(turned), int(onto is not None))
     return to
@@ -79,7 +80,7 @@ def convolve_filters(
     tasks, examples, height, width, inputs = x.shape
     outputs = slope.shape[-1]
     tasks, examples = (1, tasks * examples) if shared else (tasks, examples)
-    to = x.new_empty(tasks, 3, 3, inputs, outputs) if onto is None else onto
+    to = room((tasks, 3, 3, inputs, outputs), x.dtype) if onto is None else onto
     shape = (tasks, examples, height - 2, width - 2, inputs, outputs, stride)
     _call("convolve_filters", x, shape, x, slope, to, int(onto is not None))
     return to
@@ -88,7 +89,7 @@ def convolve_filters(
 def transposed(filters: Tensor) -> Tensor:
     """Filters with inputs and outputs exchanged: `[T, 3, 3, O, C]`."""
     tasks, _, _, inputs, outputs = filters.shape
-    to = filters.new_empty(tasks, 3, 3, outputs, inputs)
+    to = room((tasks, 3, 3, outputs, inputs), filters.dtype)
     _call("transpose", filters, (tasks, inputs, outputs), filters, to)
     return to
 
@@ -160,7 +161,7 @@ class Normed(NamedTuple):
         tasks, examples, height, width, channels = self.source.shape
         if isinstance(self.source, Convolved):
             return self.out.new_empty(tasks, 3, 3, self.source.x.shape[-1], channels)
-        return self.out.new_empty(tasks, examples, height + 2, width + 2, channels)
+        return room((tasks, examples, height + 2, width + 2, channels), self.out.dtype)
 
 
 def _first(source: Source) -> tuple[int, ...]:
@@ -195,9 +196,9 @@ def norm_forward(x: Source, scale: Tensor, shift: Tensor, window: int, epsilon: 
     like = _source(x)[0]
     tasks, examples, height, width, channels = x.shape
     height, width = height // window, width // window
-    out = like.new_empty(tasks, examples, height + 2, width + 2, channels)
-    chosen = torch.empty(tasks, examples, height, width, channels, dtype=torch.uint8)
-    normal = like.new_empty(chosen.shape)
+    out = room((tasks, examples, height + 2, width + 2, channels), like.dtype)
+    chosen = room((tasks, examples, height, width, channels), torch.uint8)
+    normal = room(chosen.shape, like.dtype)
     mean, root, variance = (like.new_empty(tasks, channels) for _ in range(3))
     normed = Normed(x, scale, out, chosen, normal, mean, root, variance, window)
     given = (*_source(x), scale, shift, normed.step)
@@ -218,7 +219,7 @@ def norm_backward(normed: Normed, slope: Tensor) -> tuple[Tensor, Tensor, Tensor
 
 def norm_tangent(normed: Normed, dx: Source, dscale: Tensor | None, dshift: Tensor | None) -> NormTangent:
     """Along a direction of source, scale and shift (`[T, C]`)."""
-    out, turned = torch.empty_like(normed.out), torch.empty_like(normed.normal)
+    out, turned = (room(like.shape, like.dtype) for like in (normed.out, normed.normal))
     dmean, along = torch.empty_like(normed.mean), torch.empty_like(normed.mean)
     _call(
         "norm_tangent",

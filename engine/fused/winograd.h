@@ -187,7 +187,11 @@ template <class S> void give_filters(const S* u, Int inputs, Int outputs, Int ta
 template <class S, int R, int V>
 inline void product_tile(const S* a, Int row, Int step, const S* b, Int line, Int depth, S* c, bool adds) {
     constexpr int L = Lanes<S>::count;
-    Vector<S> sum[R][V] = {};
+    Vector<S> sum[R][V];
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < V; ++v) sum[r][v] = Vector<S>{};
     for (Int k = 0; k < depth; ++k, a += step, b += line) {
         Vector<S> from[V];
 #pragma GCC unroll 8
@@ -199,7 +203,9 @@ inline void product_tile(const S* a, Int row, Int step, const S* b, Int line, In
             for (int v = 0; v < V; ++v) sum[r][v] += value * from[v];
         }
     }
+#pragma GCC unroll 32
     for (int r = 0; r < R; ++r)
+#pragma GCC unroll 8
         for (int v = 0; v < V; ++v) {
             S* to = c + r * line + v * L;
             store(to, adds ? load(to) + sum[r][v] : sum[r][v]);
