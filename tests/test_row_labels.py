@@ -38,6 +38,25 @@ def test_an_unset_value_takes_no_place_of_one_that_is_set():
     assert "None" not in "".join(labels.values())
 
 
+def test_settings_of_one_name_are_told_apart_by_their_section():
+    rows = {
+        key("maml", "a"): spec("maml", "adaptation.learning_rate=0.3", "outer.learning_rate=0.1"),
+        key("maml", "b"): spec("maml", "adaptation.learning_rate=0.4", "outer.learning_rate=0.3"),
+        key("fomaml", "c"): spec("fomaml"),
+        key("fomaml", "d"): spec("fomaml", "training.validation.adaptation.learning_rate=0.2"),
+        key("fomaml", "e"): spec("fomaml", "adaptation.steps=7"),
+    }
+    labels, settings = labelled(rows)
+    assert list(labels.values()) == [
+        "maml, adaptation learning rate 0.3, outer learning rate 0.1",
+        "maml, adaptation learning rate 0.4, outer learning rate 0.3",
+        "fomaml, steps 1",
+        "fomaml, steps 1, validation adaptation learning rate 0.2",
+        "fomaml, steps 7",
+    ]
+    assert settings[key("maml", "b")] == {"adaptation.learning_rate": 0.4, "outer.learning_rate": 0.3}
+
+
 def test_labels_that_say_the_same_are_numbered():
     unread, read = key("maml", "a"), key("maml", "b")
     assert labelled({unread: None, read: None})[0] == {unread: "maml", read: "maml (2)"}

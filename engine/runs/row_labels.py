@@ -1,6 +1,8 @@
 """Labels that tell a table's rows apart: the algorithm, and in what several trainings of it differ."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,18 +21,16 @@ def labelled(
 
     `rows` are their specs, None where one cannot be read.
     """
-    labels: dict[RowKey, str] = {}
     settings: dict[RowKey, dict[str, Any]] = {}
-    task_names = {key[2] for key in rows}
     for key in rows:
         alike = [other for other in rows if (other[0], other[2]) == (key[0], key[2])]
         settings[key] = _differing(key, alike, rows) if len(alike) > 1 else {}
+    words = _words({path for differing in settings.values() for path in differing})
+    labels: dict[RowKey, str] = {}
+    task_names = {key[2] for key in rows}
+    for key in rows:
         # What is not set has no words: the rows that it differs from say what they set.
-        named = [
-            f"{path.rpartition('.')[2].replace('_', ' ')} {value}"
-            for path, value in settings[key].items()
-            if value is not None
-        ]
+        named = [f"{words[path]} {value}" for path, value in settings[key].items() if value is not None]
         trained_on = [f"trained on {key[2]}"] if len(task_names) > 1 else []
         label = ", ".join([key[0], *trained_on, *named[:LABEL_SETTINGS]])
         number, taken = 1, set(labels.values())
@@ -38,6 +38,20 @@ def labelled(
             number += 1
         labels[key] = unique
     return labels, settings
+
+
+def _words(paths: Collection[str]) -> dict[str, str]:
+    """As much of each path's end as no other path here ends with: `outer learning rate` beside
+    `adaptation learning rate`, `learning rate` where it is the only one."""
+    shared = Counter(end for path in paths for end in _ends(path))
+    ends = {path: next((end for end in _ends(path) if shared[end] == 1), path) for path in paths}
+    return {path: re.sub("[._]", " ", end) for path, end in ends.items()}
+
+
+def _ends(path: str) -> list[str]:
+    """`learning_rate`, `outer.learning_rate`."""
+    parts = path.split(".")
+    return [".".join(parts[first:]) for first in reversed(range(len(parts)))]
 
 
 def _differing(key: RowKey, alike: Sequence[RowKey], rows: Mapping[RowKey, "Spec | None"]) -> dict[str, Any]:
