@@ -3,7 +3,6 @@
 from engine.presets.comparisons import Comparison, Row, load_comparison
 from engine.presets.contradictions import Contradiction, contradictions
 from engine.presets.files import Kind, Preset, list_presets, load_preset
-from engine.presets.origin import Origin, Published
 from engine.presets.overlay import test_adaptation, validation_adaptation
 from engine.presets.resolving import Resolved, resolve
 from engine.presets.schema import (
@@ -11,8 +10,10 @@ from engine.presets.schema import (
     Evaluation,
     ImageTask,
     Model,
+    Origin,
     Outer,
     PartialAdaptation,
+    Published,
     SineTask,
     Spec,
     Training,

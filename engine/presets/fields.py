@@ -9,8 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.presets.messages import shown, unknown_key, wrong_value
-from engine.presets.schema import ImageTask, SineTask, Spec
-from engine.presets.section import Section
+from engine.presets.schema import ImageTask, Section, SineTask, Spec
 
 KeyPath = tuple[str | int, ...]
 Field = tuple[type[Section], str]

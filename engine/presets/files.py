@@ -12,7 +12,7 @@ from engine.folders import at_home
 from engine.nearest import nearest, suggestion
 from engine.presets.fields import SETTABLE, KeyPath, dotted, problems, section_problems
 from engine.presets.messages import shown
-from engine.presets.origin import Published
+from engine.presets.schema import Published
 from engine.presets.source import Source, read_file
 
 Kind = Literal["tasks", "algorithms", "comparisons"]

@@ -14,8 +14,7 @@ from engine.presets.fields import SETTABLE, KeyPath, dotted, fields_of, problems
 from engine.presets.files import raise_first
 from engine.presets.layers import Layer, Leaf, Tree, changes_task, leaf_at, merge, override_layer, values_of
 from engine.presets.messages import shown
-from engine.presets.origin import Origin
-from engine.presets.schema import ImageTask, SineTask, Spec
+from engine.presets.schema import ImageTask, Origin, SineTask, Spec
 from engine.presets.source import Source, read_file
 
 _RUN_KEYS = ("key",)

@@ -33,7 +33,7 @@ from engine.runs.testing import tested_checkpoint
 
 if TYPE_CHECKING:
     from engine.presets import Spec
-    from engine.presets.section import Section
+    from engine.presets.schema import Section
 
 Part = TypeVar("Part", bound="Section")
 

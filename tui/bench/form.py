@@ -9,8 +9,7 @@ from engine.errors import RequestError
 from engine.presets import Spec, resolve
 from engine.presets.messages import allowed
 from engine.presets.readers import needs
-from engine.presets.schema import AnnealedOrder
-from engine.presets.section import Section
+from engine.presets.schema import AnnealedOrder, Section
 from tui.bench.selection import Selection, override_path, scope_of
 
 SECTIONS = ("task", "model", "adaptation", "outer", "training", "evaluation")

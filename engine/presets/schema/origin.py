@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from engine.presets.section import Section
+from engine.presets.schema.section import Section
 
 
 class PublishedElsewhere(Section):
