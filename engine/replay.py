@@ -135,7 +135,7 @@ def _joint(trainer: Trainer) -> dict[str, Any]:
     each = task_loss(kind, outputs.transpose(0, 1), examples.y.transpose(0, 1))
     broken = [at for at, value in enumerate(each.tolist()) if not isfinite(value)]
     report: dict[str, Any] = {
-        "loss": loss,
+        "loss": loss.item(),
         "gradient_norm": _norm(list(gradient.values())),
         "gradient": not_finite(gradient),
         "tasks": [],

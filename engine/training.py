@@ -148,7 +148,7 @@ class Trainer:
         examples = self.stream.examples(self.iteration).columns(*self.ranks.own(self.size))
         try:
             observed = self.rule.norms.observed_in_training()
-            gradient, loss, outputs = joint_gradient(
+            gradient, own, outputs = joint_gradient(
                 learner.body, kind, learner.meta_parameters, examples, observed, head_scale(self.spec.model)
             )
         except torch.OutOfMemoryError:
@@ -158,7 +158,7 @@ class Trainer:
                 f"the device's memory does not hold {batch:,} examples; give fewer with "
                 f"training.examples_per_batch"
             ) from None
-        gradient, loss = self.ranks.merged(gradient, loss, self.size)
+        gradient, loss = self.ranks.merged(gradient, own.item(), self.size)
 
         def record() -> dict[str, Any]:
             metric = self.ranks.mean([task_metric(kind, outputs, examples.y).mean()], self.size)[0]

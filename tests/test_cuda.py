@@ -17,7 +17,7 @@ from engine.captured import trainer_of
 from engine.captured.trainer import CapturedTrainer
 from engine.divergence import Diverged
 from engine.learner import Learner
-from engine.outer.joint import joint_pass
+from engine.outer.joint import joint_gradient
 from engine.paths import CAPTURED, GENERIC
 from engine.precision import arithmetic, in_full
 from engine.presets import resolve
@@ -171,7 +171,7 @@ def test_joint_outputs_are_float32_whatever_they_were_computed_in() -> None:
     learner = learner_of(spec, GPU, torch.float32)
     examples = learner.tasks.examples(torch.arange(8, device=GPU))
     with arithmetic("bf16", GPU):
-        gradient, loss, outputs = joint_pass(learner.body, "classes", learner.meta_parameters, examples)
+        gradient, loss, outputs = joint_gradient(learner.body, "classes", learner.meta_parameters, examples)
     assert loss.dtype == outputs.dtype == torch.float32
     assert all(each.dtype == torch.float32 for each in gradient.values())
 

@@ -188,6 +188,20 @@ def test_a_row_that_shares_its_training_says_whose_validations_these_are(tmp_pat
     assert "maml: validated on glyphs-5way-1shot, which it was trained on" in flat(made)
 
 
+def test_seconds_that_seeds_shared_are_told_beside_those_of_runs_by_themselves(two_seeds):
+    together = [run for run in list_runs(two_seeds) if run.algorithm == "maml"]
+    assert all(row["seeds_together"] == [1, 1] for row in cut(two_seeds)[0]["rows"])
+    for summary in together:
+        StatusWriter(summary.run, state="finished", seeds_together=2).close()
+    made, rows = cut(two_seeds)
+    assert (rows["maml"]["seeds_together"], rows["pretrain"]["seeds_together"]) == ([2, 2], [1, 1])
+    said = "maml (2 seeds): trained together in one process, of whose seconds each seed counts its share"
+    assert said in flat(made) and "as those of pretrain did" in flat(made)
+    for run in list_runs(two_seeds):
+        StatusWriter(run.run, state="finished", seeds_together=2).close()
+    assert "one process" not in flat(cut(two_seeds)[0])
+
+
 def test_forms(two_seeds):
     made, _ = cut(two_seeds)
     text = shown.text(made, 80)

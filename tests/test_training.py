@@ -150,7 +150,7 @@ def test_joint_gradient_against_plain_autograd(base: dict) -> None:
     leaves = {name: p.clone().requires_grad_() for name, p in parameters.items()}
     outputs = plain_outputs(learner.spec.model, leaves, examples.x[0])
     expected = plain_loss(outputs, examples.y[0])
-    assert loss == pytest.approx(expected.item(), rel=1e-10)
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-10)
     slopes = torch.autograd.grad(expected, list(leaves.values()))
     whole = math.sqrt(sum(float(slope.square().sum()) for slope in slopes))
     for name, slope in zip(leaves, slopes, strict=True):

@@ -102,7 +102,7 @@ def _remarks(cut: Cut, notes: Footnotes) -> list[str]:
     lines = [_measure(cut), *notes.lines]
     for row in cut["rows"]:
         lines += [f"{row['label']}: {note}" for note in row["notes"]]
-    lines += _unlike(cut)
+    lines += [*_shared_seconds(cut), *_unlike(cut)]
     if cut["left_out"]:
         lines.append(f"left out, since nothing is trained for them: {', '.join(cut['left_out'])}")
     return lines
@@ -122,6 +122,20 @@ def _measure(cut: Cut) -> str:
         f"Of {number} episodes{same}, not of the test episodes above; seconds of training alone, without "
         f"validations{seldom}{means}"
     )
+
+
+def _shared_seconds(cut: Cut) -> Sequence[str]:
+    """That seconds are not measured alike where some seeds had a process for themselves and others shared
+    one."""
+    shared = {row["label"]: max(row["seeds_together"], default=1) for row in cut["rows"]}
+    named = ", ".join(f"{label} ({most} seeds)" for label, most in shared.items() if most > 1)
+    alone = ", ".join(row["label"] for row in cut["rows"] if 1 in row["seeds_together"])
+    if not named or not alone:
+        return []
+    return [
+        f"{named}: trained together in one process, of whose seconds each seed counts its share; that is not "
+        f"what a run takes by itself, as those of {alone} did"
+    ]
 
 
 def _unlike(cut: Cut) -> Sequence[str]:

@@ -1,6 +1,7 @@
 """Graphs of kernels: work that is recorded once and launched as a whole, and the CPU's stand-in for them."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -56,19 +57,24 @@ class CudaGraphs:
             graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
                 work()
-
-        def again() -> None:
-            # A graph knows addresses alone: what lies there is held by this function.
-            assert held
-            graph.replay()
-
-        return again
+        return _Replay(graph, held)
 
     def landed(self) -> torch.cuda.Event:
         """An event on the device's current stream."""
         event = torch.cuda.Event()
         event.record(torch.cuda.current_stream(self.device))
         return event
+
+
+@dataclass(frozen=True)
+class _Replay:
+    """Launches a graph, which knows addresses alone: what lies there is held here."""
+
+    graph: torch.cuda.CUDAGraph
+    held: list[torch.Tensor]
+
+    def __call__(self) -> None:
+        self.graph.replay()
 
 
 class Called:

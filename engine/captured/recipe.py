@@ -22,7 +22,7 @@ from engine.captured.ring import Ring
 from engine.divergence import RECKLESS
 from engine.models import Parameters
 from engine.outer.interpolate import interpolation
-from engine.outer.joint import joint_pass
+from engine.outer.joint import joint_gradient
 from engine.outer.schedule import order_at, outer_rate, step_weights
 from engine.portions import joined, mean_gradient, query_losses, walks
 from engine.tasks.episodes import Episodes
@@ -160,7 +160,7 @@ class Recipe:
         observed = self.rule.norms.observed_in_training()
         scale = head_scale(self.spec.model)
         with self.trainer.arithmetic:
-            gradient, loss, outputs = joint_pass(
+            gradient, loss, outputs = joint_gradient(
                 learner.body, kind, learner.meta_parameters, examples, observed, scale
             )
         row = {"metric": task_metric(kind, outputs, examples.y).mean()}

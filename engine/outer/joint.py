@@ -18,24 +18,12 @@ def joint_gradient(
     examples: Examples,
     observed: Observed | None = None,
     head_scale: float | None = None,
-) -> tuple[Parameters, float, Tensor]:
-    """The gradient of the mean loss over a batch of examples, by name; the loss; the outputs `[1, B, O]`.
+) -> tuple[Parameters, Tensor, Tensor]:
+    """The gradient of the mean loss over a batch of examples, by name; the loss, a scalar on its device; the
+    outputs `[1, B, O]`.
 
     The batch's statistics are written into `observed`; with a `head_scale` the head is a cosine classifier.
     """
-    gradient, loss, outputs = joint_pass(body, kind, meta_parameters, examples, observed, head_scale)
-    return gradient, loss.item(), outputs
-
-
-def joint_pass(
-    body: Body,
-    kind: Kind,
-    meta_parameters: Parameters,
-    examples: Examples,
-    observed: Observed | None = None,
-    head_scale: float | None = None,
-) -> tuple[Parameters, Tensor, Tensor]:
-    """The same with the loss still on its device."""
     leaves = {n: p.detach().requires_grad_() for n, p in meta_parameters.items()}
     noise = Noise(examples.indices, "joint")
     features = body(leaves, examples.x, BatchStatistics(observed=observed, noise=noise))

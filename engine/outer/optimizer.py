@@ -1,6 +1,6 @@
 """The outer optimizer: PyTorch's own kernels, over meta-parameters by name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from engine.models import Parameters
 from engine.presets.schema import Outer
 
 MOMENTUM = 0.9
-BETAS = (0.9, 0.999)
+ADAM: Mapping[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0, "maximize": False}
 
 
 class OuterOptimizer:
@@ -60,19 +60,9 @@ class OuterOptimizer:
             self.steps.add_(1 - skip)
             fused_adam(parameters, gradients, self.kept, rate, skip)
             return
-        nesterov = self.outer.optimizer == "nesterov"
+        momentum = self.kept.get("momentum", [])
         torch._fused_sgd_(
-            parameters,
-            gradients,
-            self.kept["momentum"] if nesterov else [],
-            weight_decay=0,
-            momentum=MOMENTUM if nesterov else 0,
-            lr=rate,
-            dampening=0,
-            nesterov=nesterov,
-            maximize=False,
-            is_first_step=False,
-            found_inf=skip,
+            parameters, gradients, momentum, is_first_step=False, found_inf=skip, **self._descent(rate)
         )
 
     def _clipped(self, gradient: Parameters) -> list[Tensor]:
@@ -100,29 +90,25 @@ class OuterOptimizer:
             fused=False,
             has_complex=False,
             amsgrad=False,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
             lr=rate,
-            weight_decay=0,
-            eps=1e-8,
-            maximize=False,
+            **ADAM,
         )
 
     def _descend(self, parameters: list[Tensor], gradients: list[Tensor], rate: float) -> None:
+        momentum: list[Tensor | None] = [*self.kept.get("momentum", [None] * len(parameters))]
+        sgd(parameters, gradients, momentum, foreach=False, **self._descent(rate))
+
+    def _descent(self, rate: float | Tensor) -> dict[str, Any]:
+        """What a step of descent is told, whichever kernel takes it."""
         nesterov = self.outer.optimizer == "nesterov"
-        momentum: list[Tensor | None] = [*self.kept["momentum"]] if nesterov else [None] * len(parameters)
-        sgd(
-            parameters,
-            gradients,
-            momentum,
-            foreach=False,
-            weight_decay=0,
-            momentum=MOMENTUM if nesterov else 0,
-            lr=rate,
-            dampening=0,
-            nesterov=nesterov,
-            maximize=False,
-        )
+        return {
+            "lr": rate,
+            "momentum": MOMENTUM if nesterov else 0,
+            "nesterov": nesterov,
+            "dampening": 0,
+            "weight_decay": 0,
+            "maximize": False,
+        }
 
     def state(self) -> dict[str, list[Tensor]]:
         """What a checkpoint keeps."""
@@ -152,12 +138,8 @@ def fused_adam(
         kept["steps"],
         amsgrad=False,
         lr=rate,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
-        weight_decay=0,
-        eps=1e-8,
-        maximize=False,
         found_inf=skip,
+        **ADAM,
     )
 
 

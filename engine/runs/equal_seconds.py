@@ -37,6 +37,12 @@ class _Seed:
     def name(self) -> str:
         return f"seed {self.summary.seed or 0}"
 
+    @property
+    def together(self) -> int:
+        """How many seeds shared its process, and so its seconds; 1: it had them for itself."""
+        said = self.summary.status.more.get("seeds_together")
+        return said if type(said) is int and said > 0 else 1
+
     def within(self, seconds: float) -> Validation | None:
         """The last validation within that many seconds of training."""
         found = [each for each in self.validations if each.seconds <= seconds + ROUNDING]
@@ -57,7 +63,8 @@ def equal_seconds(table: Mapping[str, Any], runs_dir: Path, seconds: float | Non
 
     Each row has `mean`, `ci95`, `iterations`, `tasks_seen` and `seconds` of its last validation within them,
     means over seeds, and the same of its last validation of all under `whole`; accuracy in percent. A row
-    that has none is nulls with `notes` that say why. Reads events and raises nothing for what they hold.
+    that has none is nulls with `notes` that say why. `seeds_together` is of each seed how many shared the
+    seconds of its process, of which it counts its share. Reads events and raises nothing for what they hold.
     """
     known: dict[str, _Seed | str] = {}
     rows, left_out = [], []
@@ -127,6 +134,7 @@ def _row(row: _Row, cut: float | None, task: str, metric: str) -> dict[str, Any]
         "label": row.report["label"],
         "algorithm": row.report["algorithm"],
         "seeds": [seed.summary.seed or 0 for seed, _ in found],
+        "seeds_together": [seed.together for seed, _ in found],
         **_mean(found, scale),
         "whole": _mean([(seed, seed.validations[-1]) for seed, _ in found], scale) if found else None,
         "validation": _validation(first) if first else None,
