@@ -18,10 +18,10 @@ from engine.presets import Spec, load_spec, test_adaptation, training_key
 from engine.presets.schema import ImageTask, Model
 from engine.requests import ENDED, KIND, Asked
 from engine.runs import Run, Status, read_status, withdraw_request, write_result
-from engine.runs.execution import normalises
 from engine.runs.files import to_json, write_whole
 from engine.runs.locks import held_alone
 from engine.runs.results import episodes_key, read_evaluation
+from engine.runs.spec_facts import normalises
 from engine.runs.testing import digest_in
 from engine.tasks import TaskDistribution, build_tasks
 from engine.tasks.images import ImageEpisodes

@@ -10,7 +10,7 @@ import pytest
 from fake_runs import make_spec
 
 from engine.runs import asked, create_run
-from engine.runs.execution import Trainings
+from engine.runs.trainings import Trainings
 from tui.batch_signals import heeded
 
 

@@ -16,7 +16,7 @@ from fake_runs import wait_until
 
 from engine.errors import RequestError
 from engine.presets import load_spec, resolve
-from engine.runs import Run, ask, create_run, execution, find_run, list_runs, processes, read_status
+from engine.runs import Run, ask, create_run, find_run, list_runs, processes, read_status, trainings
 from engine.runs.testing import spec_of_test
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,8 +144,8 @@ def test_a_comparison_whose_runs_are_stopped_ends_with_one_line_and_begins_none_
         stops.append(subprocess.run(command, env=environment, capture_output=True, text=True, check=False))
 
     looked = threading.Event()
-    look = execution.Trainings.poll
-    monkeypatch.setattr(execution.Trainings, "poll", lambda self: (look(self), looked.set())[0])
+    look = trainings.Trainings.poll
+    monkeypatch.setattr(trainings.Trainings, "poll", lambda self: (look(self), looked.set())[0])
     other = threading.Thread(target=stop)
     other.start()
     code, out, err = kshot(*long, "--json")
@@ -361,20 +361,20 @@ def test_a_run_that_somebody_else_resumes_first_is_waited_for(kshot, runs, monke
     wait_until(lambda: read_status(run).step > 0)
     kshot("runs", "stop", identity)
     wait_until(lambda: read_status(run).state == "stopped")
-    usual = execution.resume_run
+    usual = trainings.resume_run
 
     def resume_twice(run, *folders):
         usual(run, *folders)
         return usual(run, *folders)
 
-    monkeypatch.setattr(execution, "resume_run", resume_twice)
+    monkeypatch.setattr(trainings, "resume_run", resume_twice)
     code, out, _ = kshot(*train, "--json")
     assert code == 0 and json.loads(out)["state"] == "finished"
 
 
 def test_starting_that_fails_halfway_stops_what_was_begun(kshot, runs, monkeypatch):
     monkeypatch.setenv("STANDIN_SECONDS", "0.05")
-    usual, made = execution.create_run, []
+    usual, made = trainings.create_run, []
 
     def create(folder, spec, name):
         if made:
@@ -384,7 +384,7 @@ def test_starting_that_fails_halfway_stops_what_was_begun(kshot, runs, monkeypat
         made.append(run)
         return run, lock
 
-    monkeypatch.setattr(execution, "create_run", create)
+    monkeypatch.setattr(trainings, "create_run", create)
     code, out, err = kshot(
         "compare", "sine-10shot", "maml", "--set", "training.iterations=2000", "--baseline", "fomaml"
     )

@@ -20,6 +20,7 @@ from engine.runs import (
     list_runs,
     read_status,
     status,
+    status_writer,
 )
 
 ELSEWHERE = {"host": "another-machine", "boot": "another-boot"}
@@ -196,17 +197,17 @@ def test_a_writer_whose_directory_is_gone_knows_and_makes_none(tmp_path: Path) -
 def test_a_full_disk_ends_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, descriptor = create_run(tmp_path, make_spec())
     with StatusWriter(run, state="running") as writer:
-        real = status.write_whole
+        real = status_writer.write_whole
 
         def full(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(status, "write_whole", full)
+        monkeypatch.setattr(status_writer, "write_whole", full)
         writer.update(step=7)
-        time.sleep(1.2 * status.HEARTBEAT_SECONDS)
+        time.sleep(1.2 * status_writer.HEARTBEAT_SECONDS)
         assert read_status(run).step == 0
-        monkeypatch.setattr(status, "write_whole", real)
-        time.sleep(1.5 * status.HEARTBEAT_SECONDS)
+        monkeypatch.setattr(status_writer, "write_whole", real)
+        time.sleep(1.5 * status_writer.HEARTBEAT_SECONDS)
         assert read_status(run).step == 7
     os.close(descriptor)
 
@@ -244,7 +245,7 @@ def test_the_last_word_is_said_on_a_full_disk_too(tmp_path: Path, monkeypatch: p
 
     run, descriptor = create_run(tmp_path, make_spec())
     writer = StatusWriter(run, state="running", phase="x" * 150)
-    monkeypatch.setattr(status, "write_whole", full)
+    monkeypatch.setattr(status_writer, "write_whole", full)
     with pytest.raises(OSError, match="No space"):
         writer.update(state="failed", phase="", error="no room")
     writer.close()

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 
 from engine.errors import RequestError
 from engine.runs import ask
-from engine.runs.execution import Trainings
+from engine.runs.trainings import Trainings
 
 
 @contextmanager

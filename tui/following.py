@@ -4,8 +4,9 @@ import time
 from collections.abc import Sequence
 
 from engine.runs.comparison import Training
-from engine.runs.execution import Execution, Followed, Trainings
+from engine.runs.execution import Execution
 from engine.runs.store import metric_of
+from engine.runs.trainings import Followed, Trainings
 from tui.batch_signals import heeded
 from tui.output import say
 from tui.views import RunView

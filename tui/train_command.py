@@ -76,8 +76,8 @@ def carry_out(
     """Begins the trainings and follows them to their end; returns the exit code."""
     from engine.errors import RequestError
     from engine.runs import find_run, summarise
-    from engine.runs.execution import Trainings
     from engine.runs.store import metric_of
+    from engine.runs.trainings import Trainings
     from tui.following import follow_trainings, interrupted, tell_actions
     from tui.preparing import prepare_images
 

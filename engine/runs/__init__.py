@@ -29,7 +29,8 @@ from engine.runs.results import (
 )
 from engine.runs.reuse import choose
 from engine.runs.slots import hold_slot
-from engine.runs.status import Status, StatusWatcher, StatusWriter, read_status
+from engine.runs.status import Status, StatusWatcher, read_status
+from engine.runs.status_writer import StatusWriter
 from engine.runs.store import Run, acquire, all_runs, create_run, find_run, is_held, runs_folder
 from engine.runs.trash import Pruned, prune, remove, undo_remove
 

@@ -1,6 +1,7 @@
 """What a comparison needs: rows resolved, and each training reused, waited for, resumed or begun.
 
-Everything is decided and checked here, before anything starts. Starting and following: `execution.py`.
+Everything is decided and checked here, before anything starts. Starting and following: `trainings.py` and
+`execution.py`.
 """
 
 from collections.abc import Mapping, Sequence

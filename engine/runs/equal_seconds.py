@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import RequestError
-from engine.runs.execution import normalises, tasks_seen
 from engine.runs.listing import Summary, summarise
 from engine.runs.results import episodes_key
+from engine.runs.spec_facts import normalises, tasks_seen
 from engine.runs.store import Run
 from engine.runs.validations import Validation, read_validations
 from engine.statistics import mean_over_seeds

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from engine.runs.checkpoints import newest_good_checkpoint
 from engine.runs.files import plain
-from engine.runs.status import StatusWriter
+from engine.runs.status_writer import StatusWriter
 from engine.runs.store import Run
 
 

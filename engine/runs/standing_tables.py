@@ -83,7 +83,7 @@ def _standing(
         runs[label] = tuple(by_seed[seed].summary for seed in seeds)
         spec = by_seed[seeds[0]].spec
         if spec is not None:
-            from engine.runs.execution import tasks_seen
+            from engine.runs.spec_facts import tasks_seen
 
             tasks_each[label] = float(tasks_seen(spec, 1_000_000) or 0) / 1e6
     anyone = next(iter(next(iter(rows.values())).values()))
@@ -116,7 +116,7 @@ def _row(
     statuses = [by_seed[seed].summary.status for seed in seeds]
     iterations = next((s.step for s, seed in zip(statuses, seeds, strict=True) if results[seed]), None)
     trained = sum(result is not None for result in results.values())
-    from engine.runs.execution import normalises, tasks_seen
+    from engine.runs.spec_facts import normalises, tasks_seen
 
     return RowRuns(
         label=label,

@@ -104,7 +104,7 @@ def paper_tasks(standing: Standing) -> dict[str, int]:
     """By row label: the training tasks of the budget `paper`, for rows that have a published figure."""
     from engine.errors import RequestError
     from engine.presets import resolve
-    from engine.runs.execution import tasks_seen
+    from engine.runs.spec_facts import tasks_seen
 
     found: dict[str, int] = {}
     for row in standing.rows:
