@@ -4,11 +4,10 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import Callable, Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import work
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
@@ -20,17 +19,16 @@ from tui.faults_told import FaultsTold
 from tui.greyed import GreyedKeys
 from tui.keys import EVERYWHERE, place
 from tui.layouts import mend
-from tui.marks import stand_on
 from tui.offers import Offer
 from tui.output import plain
 from tui.presence import Presence
-from tui.remembered import remember_theme, remembered_theme
 from tui.screens.base import PlaceScreen
 from tui.snapshot import Snapshot
 from tui.sparing import Sparing
 from tui.terminal import is_gone, prepare, without_colour
-from tui.themes import DEFAULT_THEME, THEMES, after, grounds
-from tui.threads import LEAVING_SECONDS, Turns, Unbroken, use_abandonable_threads
+from tui.themed import Themed
+from tui.themes import after
+from tui.threads import LEAVING_SECONDS, Unbroken, use_abandonable_threads
 from tui.typed_ahead import OrderedKeys
 
 if TYPE_CHECKING:
@@ -71,7 +69,7 @@ def _episode() -> Screen[None]:
     return EpisodeScreen()
 
 
-class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
+class Workbench(Themed[int], Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     """`kshot` on a terminal. Screens read `snapshot`; what changes a run goes through `ask_off_loop`."""
 
     CSS_PATH = Path(__file__).with_name("theme.tcss")
@@ -125,12 +123,8 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
         self.laid_over: tuple[str, ...] = ()
         """Runs, by id, that Bench lays over each other, where several were opened together."""
         self.beginnings = Beginnings(runs_dir, data_dir)
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self._theme_kept = remembered_theme(self.available_themes) or DEFAULT_THEME
-        self._keeping = Turns()
         self._faults_told, self._session_told = FaultsTold(), FaultsTold()
-        stand_on(grounds(self.current_theme))
+        self.take_up_themes()
 
     @cached_property
     def reader(self) -> "Reader":
@@ -267,20 +261,6 @@ class Workbench(Presence[int], GreyedKeys[int], OrderedKeys[int], Sparing[int]):
     def action_leave(self) -> None:
         """Leaves, and says on the way out what goes on without the app."""
         self.exit(0)
-
-    def watch_theme(self) -> None:
-        """Marks are such as can be read in the theme; what was drawn with others is drawn anew."""
-        stand_on(grounds(self.current_theme))
-        for screen in self.screen_stack if self.is_running else ():
-            if isinstance(screen, PlaceScreen):
-                screen.refresh_picture()
-        if self.is_running and self.theme != self._theme_kept:
-            self._theme_kept = self.theme
-            self._keep_theme(self._keeping.after_others(partial(remember_theme, self.theme)))
-
-    @work(thread=True, group="theme")
-    def _keep_theme(self, keep: Callable[[], None]) -> None:
-        keep()
 
     def action_theme(self) -> None:
         """The next colour theme."""

@@ -6,6 +6,21 @@ from typing import Any
 METHODS = {"bootstrap-t": "bootstrap-t", "t": "Student's t", "bootstrap": "bootstrap over seeds and episodes"}
 CODE = ("version", "numerics", "engine")
 """A protocol's keys that say which code tested."""
+ELSEWHERE = ("episodes", "queries_sharing", *CODE)
+"""Keys that are told with others."""
+STATISTICS = {
+    "query": "batch statistics over all queries",
+    "support": "batch statistics of the support set",
+    "one": "batch statistics of the support set and one query at a time",
+}
+SAID = {
+    "budget": "{} budget",
+    "model": "{} model",
+    "copy": "copy of the images: {}",
+    "trained_by": "training {}",
+}
+ONE = {"ways": "way", "shots": "shot", "queries": "query"}
+"""A protocol's counts, with the word for one."""
 Table = Mapping[str, Any]
 
 
@@ -37,39 +52,27 @@ def over_what(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def protocol_parts(protocol: Mapping[str, Any]) -> list[str]:
     """A protocol as readable pieces; keys that it may hold and this does not know are shown as they are."""
-    statistics = {
-        "query": "batch statistics over all queries",
-        "support": "batch statistics of the support set",
-        "one": "batch statistics of the support set and one query at a time",
-    }
-    parts = []
-    for key, value in protocol.items():
-        if value is None or value == "" or key in ("episodes", "queries_sharing", *CODE):
-            continue
-        name = key.replace("_", " ")
-        if key == "statistics":
-            said = statistics.get(str(value), f"batch statistics: {value}")
-            sharing = protocol.get("queries_sharing") if value == "query" else None
-            parts.append(f"{said}{f', {sharing} a task' if sharing else ''}")
-        elif key == "seeds":
-            seeds = ", ".join(str(seed) for seed in value)
-            parts.append(f"seed{'s' if len(value) > 1 else ''} {seeds}")
-        elif key == "budget":
-            parts.append(f"{value} budget")
-        elif key in ("ways", "shots", "queries"):
-            parts.append(
-                f"{value} {name if value != 1 else name.removesuffix('s').replace('querie', 'query')}"
-            )
-        elif key == "model":
-            parts.append(f"{value} model")
-        elif key == "copy":
-            parts.append(f"copy of the images: {value}")
-        elif key == "trained_by":
-            parts.append(f"training {value}")
-        elif value is True:
-            parts.append(name)
-        elif value is not False:
-            shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-            parts.append(f"{name} {shown}")
+    parts = [
+        _part(key, value, protocol)
+        for key, value in protocol.items()
+        if not (value is None or value is False or value == "" or key in ELSEWHERE)
+    ]
     code = [f"{name.replace('version', 'kshot')} {protocol[name]}" for name in CODE if protocol.get(name)]
     return [*parts, *([f"code: {', '.join(code)}"] if code else [])]
+
+
+def _part(key: str, value: Any, protocol: Mapping[str, Any]) -> str:
+    if key == "statistics":
+        said = STATISTICS.get(str(value), f"batch statistics: {value}")
+        sharing = protocol.get("queries_sharing") if value == "query" else None
+        return f"{said}, {sharing} a task" if sharing else said
+    if key == "seeds":
+        return f"seed{'s' if len(value) > 1 else ''} {', '.join(map(str, value))}"
+    if key in ONE:
+        return f"{value} {ONE[key] if value == 1 else key}"
+    if key in SAID:
+        return SAID[key].format(value)
+    name = key.replace("_", " ")
+    if value is True:
+        return name
+    return f"{name} {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"

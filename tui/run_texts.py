@@ -70,10 +70,11 @@ def resume_hint(run_id: str) -> str:
     return f"kshot runs resume {run_id} goes on"
 
 
-def path_text(path: object) -> str:
-    """Which path computes the steps: fused, or generic and why (or: whether other seeds train with it, or why
-    not); empty for a run that does not say."""
-    return plain(path) if isinstance(path, str) else ""
+def own_words(status: Status, name: str) -> str:
+    """What a run says itself of its way: `path` (fused, or generic and why), `together` (other seeds train
+    with it, or why none does); empty for one that does not say."""
+    said = status.more.get(name)
+    return plain(said) if isinstance(said, str) else ""
 
 
 def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bool) -> str:
@@ -95,8 +96,8 @@ def run_text(summary: Summary, reports: Sequence[dict[str, Any]], whole_spec: bo
         ),
         ("step", f"{count(status.step)} of {count(status.steps)}"),
         ("device", status.device),
-        ("path", path_text(status.more.get("path"))),
-        ("seeds", path_text(status.more.get("together"))),
+        ("path", own_words(status, "path")),
+        ("seeds", own_words(status, "together")),
         ("process", f"{status.pid} on {status.host}" if status.pid else ""),
         ("shared by", f"{shared} processes" if type(shared) is int and shared > 1 else ""),
         ("error", status.error or ""),

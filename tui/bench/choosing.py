@@ -1,7 +1,7 @@
 """The left column: lists of algorithms and tasks, what the focused one is, and the line that starts."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar, TypeVar
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -17,6 +17,7 @@ from tui.bench.selection import Selection
 from tui.marks import mark_of
 from tui.output import cells, pad, plain
 
+Entry = TypeVar("Entry", AlgorithmEntry, TaskEntry)
 CHOSEN, FREE = "✔", " "
 NO_DATA = ("⇣", "no data")
 """Short where there is no room."""
@@ -42,6 +43,17 @@ class GroupedList(OptionList):
         if self.highlighted is None or self.highlighted >= len(self._names):
             return None
         return self._names[self.highlighted]
+
+    def show_families(self, entries: Iterable[Entry], row: Callable[[Entry], Text]) -> None:
+        """Draws entries, those of one family after each other, under their families' names."""
+        rows: list[tuple[str | None, Text]] = []
+        family = ""
+        for entry in entries:
+            if entry.family != family:
+                family = entry.family
+                rows.append((None, Text(plain(family).capitalize(), style="dim")))
+            rows.append((entry.name, row(entry)))
+        self.show_rows(rows)
 
     def show_rows(self, rows: Sequence[tuple[str | None, Text]]) -> None:
         """Draws (name, text) rows; a row without a name is a heading."""
@@ -70,14 +82,8 @@ class AlgorithmList(GroupedList):
 
     def draw(self, catalog: Catalog, selection: Selection, width: int) -> None:
         """Shows what there is and what is chosen."""
-        rows: list[tuple[str | None, Text]] = []
-        family = ""
-        for entry in catalog.algorithms:
-            if entry.family != family:
-                family = entry.family
-                rows.append((None, Text(plain(family).capitalize(), style="dim")))
-            rows.append((entry.name, self._row(entry, entry.name in selection.algorithms, width)))
-        self.show_rows(rows)
+        chosen = selection.algorithms
+        self.show_families(catalog.algorithms, lambda entry: self._row(entry, entry.name in chosen, width))
         self.border_subtitle = f"{len(selection.algorithms)} chosen"
 
     def _row(self, entry: AlgorithmEntry, chosen: bool, width: int) -> Text:
@@ -99,14 +105,8 @@ class TaskList(GroupedList):
 
     def draw(self, catalog: Catalog, selection: Selection, width: int) -> None:
         """Shows what there is and what is chosen."""
-        rows: list[tuple[str | None, Text]] = []
-        family = ""
-        for entry in catalog.tasks:
-            if entry.family != family:
-                family = entry.family
-                rows.append((None, Text(plain(family).capitalize(), style="dim")))
-            rows.append((entry.name, self._row(entry, entry.name == selection.task, width)))
-        self.show_rows(rows)
+        chosen = selection.task
+        self.show_families(catalog.tasks, lambda entry: self._row(entry, entry.name == chosen, width))
         self.border_subtitle = plain(selection.task)
 
     def _row(self, entry: TaskEntry, chosen: bool, width: int) -> Text:

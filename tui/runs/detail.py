@@ -12,7 +12,7 @@ from engine.runs.files import open_regular
 from engine.runs.files import plain as one_line
 from tui.numbers import age, count, duration, interval, size, speed
 from tui.output import plain
-from tui.run_texts import path_text, spec_of
+from tui.run_texts import own_words, spec_of
 from tui.runs.rows import best_of, state_told
 from tui.snapshot import seconds_left, speed_of, waits_for
 from tui.views import value_text
@@ -131,8 +131,8 @@ def facts(summary: Summary, filed: Filed | None, now: float) -> list[tuple[str, 
         ("best", "" if best is None else f"{value_text(best, summary.metric)} on validation{where}"),
         ("speed", ", ".join(text for text in (pace, took, held) if text)),
         ("device", ", ".join(text for text in (status.device, _process(summary)) if text)),
-        ("path", path_text(status.more.get("path"))),
-        ("seeds", path_text(status.more.get("together"))),
+        ("path", own_words(status, "path")),
+        ("seeds", own_words(status, "together")),
     ]
     if filed is not None:
         lines += [("result", text) for text in filed.results]
