@@ -94,6 +94,8 @@ BAD = [
     (["train", "sine-10shot", "maml", "--set", "task.steps=3"], "adaptation.steps, evaluation.steps"),
     (["compare", "sine-10shot"], "name algorithms after it, e.g. kshot compare sine-10shot maml pretrain"),
     (["algorithms", "show", "maml", "--all"], "--task"),
+    (["algorithms", "show", "maml", "--budget", "paper"], "--task"),
+    (["algorithms", "show", "maml", "--set", "seed=1"], "--task"),
     (["data", "check", "--data-dir", "nowhere"], "--data-dir nowhere"),
     (["train", "sine-10shot", "mamml"], "maml"),
     (["compare", "glyphs-5way-1shott", "maml"], "glyphs-5way-1shot"),

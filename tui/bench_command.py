@@ -3,7 +3,8 @@
 import json as reader
 import subprocess
 import tempfile
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -25,15 +26,34 @@ def bench(
 
     The plain loop over tasks is timed beside the engine's own ways."""
     from engine.presets.layers import option_layer
-    from engine.runs.processes import worker_command, worker_environment
-    from tui.numbers import size
+    from engine.runs.processes import worker_command
 
     if device is not None:
         option_layer("--device", "device", device)
     command = worker_command(
         "bench", "--device", device or "auto", "--workload", workload, "--seconds", str(seconds)
     )
-    rows = []
+    rows, code = _measured(command)
+    if code:
+        return code
+    if json:
+        emit_json({"rows": rows})
+        return 0
+    emit(
+        columns(
+            ["workload", "path", "an iteration", "times the loop's speed", "peak memory"],
+            [_cells(row) for row in rows],
+            right=(2, 3, 4),
+        )
+    )
+    return 0
+
+
+def _measured(command: Sequence[str]) -> tuple[list[dict[str, Any]], int]:
+    """The rows that a worker measures, each said when it comes; and the exit code, whose reason is said."""
+    from engine.runs.processes import worker_environment
+
+    rows: list[dict[str, Any]] = []
     with (
         tempfile.TemporaryFile("w+") as said_there,
         subprocess.Popen(
@@ -48,7 +68,7 @@ def bench(
                     say(row["note"])
                     continue
                 rows.append(row)
-                say(f"{rows[-1]['workload']}, {rows[-1]['path']}: {rows[-1]['seconds_per_iteration']:.4f} s")
+                say(f"{row['workload']}, {row['path']}: {row['seconds_per_iteration']:.4f} s")
         except KeyboardInterrupt:
             child.terminate()
             raise
@@ -57,28 +77,15 @@ def bench(
         said = said_there.read().strip()
     if child.returncode == 2:
         say(said.splitlines()[-1] if said else "kshot: the bench was refused")
-        return 2
+        return rows, 2
     if child.returncode != 0:
         say(f"kshot: the bench ended with code {child.returncode}: {(said or 'no word').splitlines()[-1]}")
-        return 1
-    if json:
-        emit_json({"rows": rows})
-        return 0
-    shown = [
-        [
-            row["workload"],
-            row["path"],
-            f"{row['seconds_per_iteration']:.4g} s",
-            f"{row['ratio_to_loop']:.2f}",
-            size(row["peak_bytes"]),
-        ]
-        for row in rows
-    ]
-    emit(
-        columns(
-            ["workload", "path", "an iteration", "times the loop's speed", "peak memory"],
-            shown,
-            right=(2, 3, 4),
-        )
-    )
-    return 0
+        return rows, 1
+    return rows, 0
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    from tui.numbers import size
+
+    pace, ratio = row["seconds_per_iteration"], row["ratio_to_loop"]
+    return [row["workload"], row["path"], f"{pace:.4g} s", f"{ratio:.2f}", size(row["peak_bytes"])]

@@ -90,21 +90,11 @@ def compare(
     """Compare algorithms on the same test episodes of a task.
 
     What is not trained yet is trained first, and a pretraining baseline is added."""
-    from engine.errors import RequestError
     from engine.runs.comparison import plan, requested_comparison
     from engine.runs.rows import Options
 
-    if format_ not in FORMATS:
-        raise RequestError(f'--format "{format_}" is unknown; there are {", ".join(FORMATS)}')
-    silent = next((name for name, given_ in (("--detach", detach), ("--dry-run", dry_run)) if given_), None)
-    if format_ != "table" and (json or silent):
-        raise RequestError(f"--format {format_} and {silent or '--json'} do not go together: give one")
-    if json and detach:
-        raise RequestError(
-            "--json and --detach do not go together: a detached comparison prints run IDs alone"
-        )
-    if equal_seconds is not None and silent:
-        raise RequestError(f"--equal-seconds and {silent} do not go together: give one")
+    silent = "--detach" if detach else "--dry-run" if dry_run else None
+    _check_printed(format_, json, silent, equal_seconds is not None)
     cut_at = None if equal_seconds in (None, SHORTEST) else _seconds(equal_seconds)
     options = Options(budget or "quick", given.overrides(set_, time_limit), seed, seeds, device, fresh)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
@@ -124,6 +114,22 @@ def compare(
         tables = [{**table, "equal_seconds": cut(table, runs_folder, cut_at)} for table in tables]
     _print(tables, planned.name, format_, json)
     return code
+
+
+def _check_printed(format_: str, json: bool, silent: str | None, equal_seconds: bool) -> None:
+    """RequestError for what cannot be printed; `silent` is the option with which no table is."""
+    from engine.errors import RequestError
+
+    if format_ not in FORMATS:
+        raise RequestError(f'--format "{format_}" is unknown; there are {", ".join(FORMATS)}')
+    if format_ != "table" and (json or silent):
+        raise RequestError(f"--format {format_} and {silent or '--json'} do not go together: give one")
+    if json and silent == "--detach":
+        raise RequestError(
+            "--json and --detach do not go together: a detached comparison prints run IDs alone"
+        )
+    if equal_seconds and silent:
+        raise RequestError(f"--equal-seconds and {silent} do not go together: give one")
 
 
 def _print(tables: list[dict], name: str | None, format_: str, json: bool) -> None:

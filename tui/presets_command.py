@@ -1,5 +1,6 @@
 """`kshot tasks | algorithms | comparisons`: what can be run, and what one preset says."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -50,10 +51,7 @@ def group(kind: Kind) -> typer.Typer:
         ) -> int:
             if task is not None:
                 return _show_merged(task, name, budget or "quick", given.overrides(set_, None), all_, json)
-            if all_:
-                from engine.errors import RequestError
-
-                raise RequestError("--all shows every merged value; name a task with --task")
+            _refuse_without_task({"--all": all_, "--budget": budget, "--set": set_})
             return _show(kind, name, json)
     else:
 
@@ -68,6 +66,14 @@ def group(kind: Kind) -> typer.Typer:
             return _show(kind, name, json)
 
     return app
+
+
+def _refuse_without_task(options: Mapping[str, object]) -> None:
+    from engine.errors import RequestError
+
+    option = next((name for name, value in options.items() if value), None)
+    if option is not None:
+        raise RequestError(f"{option} is for an algorithm merged with a task; name one with --task")
 
 
 def _completion(kind: Kind) -> Any:

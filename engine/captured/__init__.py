@@ -12,12 +12,11 @@ from engine.captured.trainer import CapturedTrainer
 from engine.learner import Learner
 from engine.paths import CAPTURED, GENERIC
 from engine.presets.schema import Spec
+from engine.presets.solved_contradictions import SOLVED_RULES
 from engine.ranks.alone import Ranks
 from engine.training import Trainer
 
 __all__ = ["CapturedTrainer", "trainer_of", "uncaptured"]
-
-SOLVED = ("ridge", "svm")
 
 
 def trainer_of(learner: Learner, ranks: Ranks) -> Trainer:
@@ -43,7 +42,7 @@ def uncaptured(spec: Spec, processes: int = 1) -> str | None:
         return "several processes share each batch"
     if spec.outer.rule == "joint":
         return None
-    if spec.adaptation.rule in SOLVED:
+    if spec.adaptation.rule in SOLVED_RULES:
         return f"the rule {spec.adaptation.rule} asks the device whether its systems were solved"
     if spec.adaptation.rule == "gradient" and spec.adaptation.head == "stored":
         return "stored heads are picked by which tasks a batch holds"

@@ -54,7 +54,6 @@ class Norm(NamedTuple):
 
 
 Observed = dict[str, tuple[Tensor, Tensor]]
-WHOLE_BATCH = BatchStatistics()
 
 
 def norm_of(parameters: Mapping[str, Tensor], name: str) -> Norm:
