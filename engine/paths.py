@@ -55,7 +55,7 @@ def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) ->
         return "KSHOT_KERNELS is 0"
     try:
         if isinstance(body, Mlp):
-            from engine.fused.mlp import BITS
+            from engine.fused.desk import BITS
 
             kernels("mlp", BITS[dtype])
             return None

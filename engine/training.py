@@ -11,12 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from engine.adaptation import MetaGradient, meta_gradient, probe
+from engine.adaptation import MetaGradient, meta_gradient, probed
 from engine.adaptation.apply_head import head_scale
 from engine.adaptation.losses import task_metric
-from engine.adaptation.movement import lengths, shown
+from engine.adaptation.movement import added, shown
 from engine.adaptation.rates import shown_rates
-from engine.adaptation.rule import State
 from engine.curves import curves
 from engine.divergence import Diverged, is_reckless, not_finite
 from engine.errors import RequestError
@@ -214,21 +213,26 @@ class Trainer:
 
         A rule that shows no steps has one query loss and metric, and neither support losses nor norms.
         """
-        own = self.measured(tasks, portions)
+        own, moves = self.measured(tasks, portions)
         means = {name: each.mean(0).tolist() for name, each in self.ranks.rows(own, self.size).items()}
-        return self.told(loss, means, lengths(self.ends(portions)))
+        return self.told(loss, means, moves)
 
-    def measured(self, tasks: Episodes, portions: list[MetaGradient]) -> dict[str, Tensor]:
-        """Support and query losses, metrics and norms `[T, ...]` of each task, on the device."""
-        seen = [(*self._probed(tasks, at, walk), walk.norms) for at, walk in enumerate(portions)]
+    def measured(
+        self, tasks: Episodes, portions: list[MetaGradient]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Support and query losses, metrics and norms `[T, ...]` of each task, and of each layer the length
+        of its start and of its ways, as `movement.lengths` has them; on the device."""
+        seen, moves = [], []
+        for number, walk in enumerate(portions):
+            begin = number * self.tasks_at_once
+            portion = tasks.rows(begin, begin + self.tasks_at_once)
+            found = probed(self.rule, self.learner.meta_parameters, portion, walk)
+            seen.append((*found[:3], walk.norms))
+            moves.append(found.lengths)
         name = "accuracy" if self.learner.tasks.kind == "classes" else "error"
         names = ("support_loss", "query_loss", name, "meta_gradient_norms")
-        return {name: torch.cat(parts) for name, parts in zip(names, zip(*seen, strict=True), strict=True)}
-
-    def ends(self, portions: list[MetaGradient]) -> list[State]:
-        """The parameters that all tasks begin with, and those that they end with."""
-        both = [joined([walk.states[at] for walk in portions]) for at in (0, -1)]
-        return [self.rule.parameters_in(state) for state in both]
+        own = {name: torch.cat(parts) for name, parts in zip(names, zip(*seen, strict=True), strict=True)}
+        return own, added(moves)
 
     def told(self, loss: float, means: dict[str, Any], moves: dict[str, Tensor]) -> dict[str, Any]:
         """A record of means over tasks, and how far the inner loop moves each layer, from the start to the
@@ -238,20 +242,6 @@ class Trainer:
         found = shown(moves, self.ranks.summed)
         ways = {"moved": {layer: values[-1] for layer, values in found.items()}} if found else {}
         return {"outer_loss": loss, **means, **ways}
-
-    def _probed(self, tasks: Episodes, number: int, walk: MetaGradient) -> tuple[Tensor, Tensor, Tensor]:
-        """Support loss, query loss and metric `[T, k + 1]` of one portion of a meta-batch; for a rule that
-        shows no steps, no support loss `[T, 0]` and the others `[T, 1]`."""
-        begin = number * self.tasks_at_once
-        portion = tasks.rows(begin, begin + self.tasks_at_once)
-        parameters, rule = self.learner.meta_parameters, self.rule
-        shown = list(enumerate(walk.states))[0 if rule.shows_steps else -1 :]
-        probes = [probe(rule, parameters, portion, state, at) for at, state in shown]
-        with torch.no_grad():
-            last = rule.support_loss(walk.states[-1], parameters, portion, rule.steps).unsqueeze(1)
-        losses, metrics = zip(*probes, strict=True)
-        support = torch.cat([walk.support_loss, last], 1) if rule.shows_steps else last[:, :0]
-        return support, torch.stack(losses, 1), torch.stack(metrics, 1)
 
     def settle(self) -> None:
         """Waits for whatever still computes; the records of it are in `late` then."""

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from engine.adaptation.losses import task_loss, task_metric
 from engine.adaptation.rule import Rule, State
 from engine.models import Parameters
 from engine.tasks.episodes import Episodes
@@ -238,16 +237,3 @@ def _norms(vector: State, query_loss: Tensor) -> Tensor:
         return torch.zeros_like(query_loss.detach())
     flat = torch.cat([v.flatten(1) for v in vector.values()], 1)
     return torch.linalg.vector_norm(flat, dim=1) * len(query_loss)
-
-
-@torch.no_grad()
-def probe(
-    rule: Rule, meta_parameters: Parameters, task: Episodes, state: State, number: int
-) -> tuple[Tensor, Tensor]:
-    """Query loss and metric `[T]` of a state after `number` steps, without a graph."""
-    outputs = rule.predict(state, meta_parameters, task, number)
-    if type(rule).query_loss is Rule.query_loss:
-        loss = task_loss(rule.kind, outputs, task.query_y)
-    else:
-        loss = rule.query_loss(state, meta_parameters, task, number)
-    return loss, task_metric(rule.kind, outputs, task.query_y)

@@ -10,11 +10,12 @@ from engine.adaptation.apply_head import apply_head, head_of, head_scale
 from engine.adaptation.chain import MetaGradient
 from engine.adaptation.heads import HEAD, made_head, read_heads, write_heads
 from engine.adaptation.losses import task_loss
+from engine.adaptation.probing import Probed
 from engine.adaptation.rates import rate_of
 from engine.adaptation.rule import Rule, Setting, State
 from engine.adaptation.support_batches import support_batch
 from engine.adaptation.updates import SECOND, STEPS, carried_start, updated
-from engine.adaptation.whole import WholeWalks
+from engine.adaptation.whole import States, WholeWalks
 from engine.models import Parameters
 from engine.models.mlp import Mlp
 from engine.paths import generic_body
@@ -85,6 +86,12 @@ class GradientRule(Rule):
         if weights is not None and not weights:
             weights = (*(0.0 for _ in range(last)), 1.0)
         return self.whole.walk(meta_parameters, task, second_order, weights or ())
+
+    def whole_probes(self, meta_parameters: Parameters, task: Episodes, walk: MetaGradient) -> Probed | None:
+        """By the fused core, where it walked."""
+        if self.whole is None or not isinstance(walk.states, States):
+            return None
+        return self.whole.probed(meta_parameters, task, walk.states)
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
         """The learned initialisation, one copy a task, the head as `adaptation.head` says, and what the

@@ -35,6 +35,13 @@ def lengths(states: Sequence[State]) -> dict[str, Tensor]:
     return {layer: _lengths(states, names) for layer, names in layers.items()}
 
 
+def added(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The lengths over all tasks from those over parts of them."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    return {name: torch.stack([part[name] for part in parts]).square().sum(0).sqrt() for name in parts[0]}
+
+
 def shown(found: Mapping[str, Tensor], summed: Summed = lambda squares: squares) -> dict[str, Any]:
     """What `moved` says of `lengths`, in sums and roots of the CPU's float64."""
     squares = [each.cpu().to(torch.float64).square() for each in found.values()]

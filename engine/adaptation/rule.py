@@ -21,6 +21,7 @@ from engine.tasks.episodes import Episodes, Part
 
 if TYPE_CHECKING:
     from engine.adaptation.chain import MetaGradient
+    from engine.adaptation.probing import Probed
 
 State = dict[str, Tensor]
 
@@ -109,6 +110,12 @@ class Rule(ABC):
     ) -> "MetaGradient | None":
         """The whole chain and its way back in one go, where a rule has such a thing for its setting: what
         `meta_gradient` gives, or (weights None: no way back) what `follow` gives."""
+        return None
+
+    def whole_probes(
+        self, meta_parameters: Parameters, task: Episodes, walk: "MetaGradient"
+    ) -> "Probed | None":
+        """All states of a walk probed in one go, where a rule has such a thing for a walk of its own."""
         return None
 
     @abstractmethod

@@ -10,9 +10,11 @@ from torch import Tensor
 from engine.adaptation.chain import MetaGradient
 from engine.adaptation.heads import STORED
 from engine.adaptation.losses import Kind
+from engine.adaptation.probing import Probed
 from engine.adaptation.rates import RATES
 from engine.adaptation.rule import State
-from engine.fused.mlp import BITS, Batch, Descended, Descent, MlpDescent
+from engine.fused.desk import BITS, Batch, Descent
+from engine.fused.mlp import Descended, MlpDescent
 from engine.models import Parameters
 from engine.models.mlp import Mlp
 from engine.presets.names import head_names
@@ -136,6 +138,13 @@ class WholeWalks:
             found.norms if back else found.query_loss.new_zeros(len(found.query_loss), 0),
             States(start, core, found.states),
         )
+
+    @torch.no_grad()
+    def probed(self, meta_parameters: Parameters, task: Episodes, states: States) -> Probed:
+        """The states of a walk, each on its task."""
+        found = states.core.probed(meta_parameters | states.start, Batch(*task[:4]), states.packed)
+        layers = {name.rpartition(".")[0]: lengths for name, lengths in found.lengths.items()}
+        return Probed(found.support_loss, found.query_loss, found.metric, layers)
 
     def gradient(
         self, core: MlpDescent, found: Descended, meta_parameters: Parameters, task: Episodes

@@ -16,7 +16,6 @@ from engine.adaptation import MetaGradient, meta_gradient
 from engine.adaptation.apply_head import head_scale
 from engine.adaptation.chain import Weight
 from engine.adaptation.losses import task_metric
-from engine.adaptation.movement import lengths
 from engine.adaptation.rates import mean_rates
 from engine.captured.ring import Ring
 from engine.divergence import RECKLESS
@@ -128,9 +127,9 @@ class Recipe:
             portions = walks(self._walk(form, place), tasks, form.tasks_at_once)
         row: dict[str, Tensor] = {}
         if form.recorded:
-            measured = self.trainer.measured(tasks, portions)
+            measured, moves = self.trainer.measured(tasks, portions)
             row = {OF_TASKS + name: each.mean(0) for name, each in measured.items()}
-            row |= {MOVED + name: each for name, each in lengths(self.trainer.ends(portions)).items()}
+            row |= {MOVED + name: each for name, each in moves.items()}
 
         def remember() -> None:
             if self.learner.kept:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from engine.fused.mlp import Batch, Descended, Desk, MlpDescent, Named, Place, Shape
+from engine.fused.desk import Batch, Place, Shape
+from engine.fused.mlp import Descended, MlpDescent, Named, Walking
 
 TASKS_WORTH_A_THREAD = 16
 """Tasks for each thread, each of ten points or so, from which on another thread brings more than it costs to
@@ -36,7 +37,7 @@ class GroupWalks:
         tasks, shots = batch.support_x.shape[:2]
         threads = max(1, min(threads, tasks // TASKS_WORTH_A_THREAD))
         shape = Shape(tasks, shots, batch.query_x.shape[1], steps, back, own_starts, threads, groups)
-        self.desk = Desk(core.descent, shape, core.dtype, core.numbers)
+        self.desk = core.desk(shape)
         self._memory = torch.zeros(self.desk.total, dtype=core.dtype).split_with_sizes(self.desk.found)
         self.gradients = self._memory[4].view(groups, -1)
         self._held: list[object] = []
@@ -79,9 +80,10 @@ class GroupWalks:
             self.desk.rates[:] = learned
         self._held = held
 
-    def walk(self, batch: Batch, second_order: bool, weights: Sequence[float]) -> None:
-        """One walk of all tasks `[S · T, ...]`; its findings lie in `found` until the next."""
-        self.core.ask(self.desk, batch, second_order, weights, self._memory)
+    def begin(self, batch: Batch, second_order: bool, weights: Sequence[float]) -> Walking:
+        """Begins a walk of all tasks `[S · T, ...]`; what it finds lies in `found` from when it is finished until
+        the next one begins."""
+        return self.core.begin(self.desk, batch, second_order, weights, self._memory)
 
     @property
     def query_loss(self) -> Tensor:

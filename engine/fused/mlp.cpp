@@ -28,15 +28,20 @@ struct Asked {  // as mlp.py has it
     Int layers, tasks, shots, queries, steps, second_order, back, classes, threads, workspace;
     Int own_starts, rate_rows, rate_slopes;  // rate_slopes: 0 none, 1 of each tensor and step, 2 of each parameter
     Int groups;                              // of equally many tasks each
-    double fixed_rate, support_scale, query_scale;
+    double support_scale, query_scale;
     const Int* sizes;            // inputs of each layer, and the outputs of the last
     const Place* parameters;     // weight and bias of each layer, group by group
-    const Place* rates;          // the same, without data where the rate is a number
+    const Place* rates;          // the same, without data for what does not adapt; none: `rate` is filled already
     const std::uint8_t* adapts;  // weight and bias of each layer: whether it adapts
     const std::uint8_t* owned;   // the same: whether each task has its own
     const double* weights;       // of the query losses after steps 1..k; of a walk without steps, its one
     const void *support_x, *support_y, *query_x, *query_y;
     void *start, *rate, *states, *slopes, *gradient, *rate_slope, *support_loss, *query_loss, *norms, *work;
+};
+
+struct Probed {  // losses and metrics of the states 0..k of each task, and squared lengths of each layer: what
+                 // adapts of it at the start, and its way to the end
+    void *support_loss, *query_loss, *metric, *squares;
 };
 }
 
@@ -231,8 +236,21 @@ template <class S> void pack(const Net<S>& net, const Place* places, const std::
             const Layer& layer = net.layers[l];
             const S* from = static_cast<const S*>(place.data) + at * place.far;
             S* begin = to + layer.at + part * layer.inputs * layer.wide;
-            for (Int i = 0; i < (part ? 1 : layer.inputs); ++i)
-                for (Int o = 0; o < layer.outputs; ++o)
+            const Int inputs = part ? 1 : layer.inputs;
+            constexpr Int L = LANES<S>;
+            Int done = 0;  // outputs that whole blocks have turned
+            if (place.input == 1)
+                for (; done + L <= layer.outputs && inputs >= L; done += L)
+                    for (Int i = 0; i < inputs; i += L) {
+                        // The last block begins where it ends with the row.
+                        const Int here = i + L <= inputs ? i : inputs - L;
+                        Vector<S> block[L];
+                        for (int n = 0; n < L; ++n) block[n] = load(from + (done + n) * place.output + here);
+                        turn_block<S>(block);
+                        for (int n = 0; n < L; ++n) store(begin + (here + n) * layer.wide + done, block[n]);
+                    }
+            for (Int i = 0; i < inputs; ++i)
+                for (Int o = done; o < layer.outputs; ++o)
                     begin[i * layer.wide + o] = from[o * place.output + i * place.input];
         }
 }
@@ -296,16 +314,13 @@ template <class S> struct Walk {
     void prepare(Int group) const {
         const Int starts = asked.own_starts ? share : 1, first = 2 * net.count * group;
         S* start = static_cast<S*>(asked.start) + group * starts * net.numbers;
-        S* rate = static_cast<S*>(asked.rate) + group * asked.rate_rows * net.numbers;
         std::memset(start, 0, std::size_t(starts * net.numbers) * sizeof(S));
         for (Int t = 0; t < starts; ++t) pack<S>(net, asked.parameters + first, nullptr, t, start + t * net.numbers);
-        const S fixed = S(asked.fixed_rate);
-        Place places[2 * MOST];
-        for (Int n = 0; n < 2 * net.count; ++n)
-            places[n] = asked.rates[first + n].data ? asked.rates[first + n] : Place{&fixed, 0, 0, 0};
+        if (!asked.rates) return;
+        S* rate = static_cast<S*>(asked.rate) + group * asked.rate_rows * net.numbers;
         std::memset(rate, 0, std::size_t(asked.rate_rows * net.numbers) * sizeof(S));
         for (Int row = 0; row < asked.rate_rows; ++row)
-            pack<S>(net, places, asked.adapts, row, rate + row * net.numbers);
+            pack<S>(net, asked.rates + first, asked.adapts, row, rate + row * net.numbers);
     }
 
     void step(Int task, Int number, const Room& room) const {
@@ -408,22 +423,85 @@ template <class S> struct Walk {
         }
     }
 
-    void all() const {
-        S* work = static_cast<S*>(asked.work);
-        for (Int group = 0; group < asked.groups; ++group) prepare(group);
-        std::atomic<Int> next{0};
-        std::vector<std::atomic<Int>> left(std::size_t(asked.groups));
-        for (auto& each : left) each = share;
-        Crew::ours().run(int(asked.threads), [&](int me) {
-            S* mine = work + me * asked.workspace;
-            for (Int task; (task = next++) < asked.tasks;) {
-                walk(task, mine);
-                // Whoever is done with a group's last task adds the group up.
-                const Int group = task / share;
-                if (--left[std::size_t(group)] == 0 && asked.back) gather(group, mine);
+    // Of outputs, what the field reports: accuracy, where an output that is not finite is a wrong answer.
+    S right(Int task, const Room& room) const {
+        const Layer& last = net.layers[net.count - 1];
+        const auto* labels = static_cast<const std::int64_t*>(targets(asked.query_y, asked.queries, task));
+        Int count = 0;
+        for (Int b = 0; b < asked.queries; ++b) {
+            const S* out = room.query.source[net.count] + b * last.wide;
+            bool is_right = true;
+            for (Int o = 0; o < last.outputs; ++o) {
+                const bool beaten = out[o] < out[labels[b]] || (out[o] == out[labels[b]] && o >= labels[b]);
+                is_right = is_right && beaten && std::isfinite(out[o]);
             }
-        });
+            count += is_right;
+        }
+        return S(count) / S(asked.queries);
     }
+
+    void probe(Int task, const Probed& to, S* work) const {
+        const Room mine = room(work);
+        const Int inputs = net.layers[0].inputs;
+        const Pass<S> support = this->support(mine, 0);
+        net.read(support, static_cast<const S*>(asked.support_x) + task * asked.shots * inputs);
+        net.read(mine.query, static_cast<const S*>(asked.query_x) + task * asked.queries * inputs);
+        for (Int number = 0; number <= asked.steps; ++number) {
+            const Int place = task * (asked.steps + 1) + number;
+            net.forward(state(task, number), support);
+            static_cast<S*>(to.support_loss)[place] = net.loss(
+                support, targets(asked.support_y, asked.shots, task), asked.classes, S(asked.support_scale), S(1));
+            net.forward(state(task, number), mine.query);
+            const S loss = ask(task, mine, S(1));
+            static_cast<S*>(to.query_loss)[place] = loss;
+            static_cast<S*>(to.metric)[place] = asked.classes ? right(task, mine) : loss;
+        }
+        const S *first = state(task, 0), *end = state(task, asked.steps);
+        S* squares = static_cast<S*>(to.squares) + task * net.count * 2;
+        std::memset(squares, 0, std::size_t(net.count) * 2 * sizeof(S));
+        S* way = mine.direction;
+        for (Int n = 0; n < net.numbers; ++n) way[n] = end[n] - first[n];
+        for (Int n = 0; n < 2 * net.count; ++n) {
+            if (!asked.adapts[n]) continue;
+            squares[n / 2 * 2] += inner(first + begin(n), first + begin(n), length(n));
+            squares[n / 2 * 2 + 1] += inner(way + begin(n), way + begin(n), length(n));
+        }
+    }
+
+    void probe_all(const Probed& to) const {
+        for (Int group = 0; group < asked.groups; ++group) prepare(group);
+        for (Int task = 0; task < asked.tasks; ++task) probe(task, to, static_cast<S*>(asked.work));
+    }
+};
+
+// A walk under way: helpers are at it from the beginning, and whoever asked for it when it finishes it.
+template <class S> class Going {
+    const Asked asked;
+    const Walk<S> walk;
+    std::vector<std::atomic<Int>> left;  // tasks of each group
+    Shares tasks;
+    Crew::Call call;
+
+    void work(int me) {
+        S* mine = static_cast<S*>(asked.work) + me * asked.workspace;
+        for (Int task; (task = tasks.next(me)) >= 0;) {
+            walk.walk(task, mine);
+            // Whoever is done with a group's last task adds the group up.
+            const Int group = task / walk.share;
+            if (--left[std::size_t(group)] == 0 && asked.back) walk.gather(group, mine);
+        }
+    }
+
+public:
+    explicit Going(const Asked& given)
+        : asked(given), walk(asked), left(std::size_t(asked.groups)), tasks(asked.tasks, int(asked.threads)),
+          call{[this](int me) { work(me); }, int(asked.threads)} {
+        for (auto& each : left) each = walk.share;
+        for (Int group = 0; group < asked.groups; ++group) walk.prepare(group);
+        Crew::ours().begin(call);
+    }
+
+    void finish() { Crew::ours().finish(call); }
 };
 
 }  // namespace
@@ -435,7 +513,13 @@ typedef float Number;
 #endif
 
 extern "C" {
-void mlp_walk(const Asked* asked) { Walk<Number>(*asked).all(); }
+void mlp_walk(const Asked* asked) { Going<Number>(*asked).finish(); }
+void* mlp_begin(const Asked* asked) { return new Going<Number>(*asked); }
+void mlp_finish(void* going) {
+    static_cast<Going<Number>*>(going)->finish();
+    delete static_cast<Going<Number>*>(going);
+}
+void mlp_probe(const Asked* asked, const Probed* to) { Walk<Number>(*asked).probe_all(*to); }
 Int mlp_room(const Asked* asked) { return Walk<Number>(*asked).size(); }
 Int mlp_lanes() { return LANES<Number>; }
 }

@@ -5,49 +5,18 @@ them: weights `[O, I]` and biases `[O]`, with a leading task axis where each tas
 """
 
 import ctypes
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from engine.fused.desk import BITS, POINTER, Batch, Descent, Desk, Place, Shape, lanes
 from engine.fused.library import kernels
 
 Named = Mapping[str, Tensor]
-BITS = {torch.float32: 32, torch.float64: 64}
 WORTH_THREADS = 1e7
 """Multiplications of a pass over all tasks below which a second thread costs more than it brings."""
-Place = ctypes.c_ssize_t | int
-_NUMBER, _REAL, _POINTER = ctypes.c_ssize_t, ctypes.c_double, ctypes.c_void_p
-
-
-@dataclass(frozen=True)
-class Descent:
-    """What is descended: a net's layers, the names of their weights and biases, which of these adapt, which
-    each task comes to own, and how.
-
-    `sizes` are the inputs of each layer and the outputs of the last. `learned` is what rates are learned for:
-    `none`, `layer`, `layer-step` or `parameter`; with none, `rate` is that of all.
-    """
-
-    sizes: tuple[int, ...]
-    names: tuple[str, ...]
-    adapts: tuple[str, ...]
-    owned: tuple[str, ...]
-    classes: bool
-    summed: bool
-    learned: str
-    rate: float
-
-
-class Batch(NamedTuple):
-    """T tasks: `support_x [T, S, ...]` and `query_x [T, Q, ...]`, and their labels (int64) or values."""
-
-    support_x: Tensor
-    support_y: Tensor
-    query_x: Tensor
-    query_y: Tensor
 
 
 class Descended(NamedTuple):
@@ -67,104 +36,32 @@ class Descended(NamedTuple):
     rates: Tensor
 
 
-class _Asked(ctypes.Structure):
-    """A walk's question, as mlp.cpp has it."""
+class Probed(NamedTuple):
+    """Support losses, query losses and metrics `[T, k + 1]` of the states 0..k; `lengths`: by the weight of
+    each layer of which anything adapts `[3]`, that of its start, zero, and that of its way to the end, over
+    all tasks."""
 
-    _fields_ = [
-        *(
-            (name, _NUMBER)
-            for name in ("layers", "tasks", "shots", "queries", "steps", "second_order", "back")
-        ),
-        *((name, _NUMBER) for name in ("classes", "threads", "workspace", "own_starts")),
-        *((name, _NUMBER) for name in ("rate_rows", "rate_slopes", "groups")),
-        *((name, _REAL) for name in ("fixed_rate", "support_scale", "query_scale")),
-        *((name, _POINTER) for name in ("sizes", "parameters", "rates", "adapts", "owned", "weights")),
-        *((name, _POINTER) for name in ("support_x", "support_y", "query_x", "query_y")),
-        *((name, _POINTER) for name in ("start", "rate", "states", "slopes", "gradient", "rate_slope")),
-        *((name, _POINTER) for name in ("support_loss", "query_loss", "norms", "work")),
-    ]
+    support_loss: Tensor
+    query_loss: Tensor
+    metric: Tensor
+    lengths: dict[str, Tensor]
 
 
-class Shape(NamedTuple):
-    """What a walk's memory goes by: `tasks` are those of all groups, which have equally many."""
+class Walking:
+    """A walk under way, at which other threads may be already; it must be finished."""
 
-    tasks: int
-    shots: int
-    queries: int
-    steps: int
-    back: bool
-    own_starts: bool
-    threads: int
-    groups: int = 1
+    def __init__(self, going: int, finish: Callable[[int], None], held: object) -> None:
+        self._going, self._finish, self._held = going, finish, held
 
+    def finish(self) -> None:
+        """Does what is left of it."""
+        if self._going:
+            going, self._going = self._going, 0
+            self._finish(going)
+            self._held = None
 
-class Desk:
-    """A question and the memory that it is worked out in, made once for a shape and used again.
-
-    `found` has the sizes of what a walk finds: states, support losses, query losses, norms, gradients.
-    """
-
-    def __init__(self, descent: Descent, shape: Shape, dtype: torch.dtype, numbers: int) -> None:
-        count, outputs = len(descent.names), 1 if descent.classes else descent.sizes[-1]
-        self.arrays: dict[str, ctypes.Array[Any]] = {
-            "sizes": (_NUMBER * len(descent.sizes))(*descent.sizes),
-            "adapts": (ctypes.c_uint8 * count)(*(name in descent.adapts for name in descent.names)),
-            "owned": (ctypes.c_uint8 * count)(*(name in descent.owned for name in descent.names)),
-        }
-        places = _NUMBER * (4 * count * shape.groups)
-        self.parameters, self.rates = places(), places()
-        self.weights = (_REAL * max(shape.steps, 1))()
-        self.arrays |= {"parameters": self.parameters, "rates": self.rates, "weights": self.weights}
-        self.asked = asked = _Asked(
-            layers=count // 2,
-            tasks=shape.tasks,
-            shots=shape.shots,
-            queries=shape.queries,
-            steps=shape.steps,
-            back=shape.back,
-            classes=descent.classes,
-            threads=shape.threads,
-            own_starts=shape.own_starts,
-            groups=shape.groups,
-            rate_rows=max(shape.steps, 1) if descent.learned == "layer-step" else 1,
-            rate_slopes={"none": 0, "parameter": 2}.get(descent.learned, 1) if shape.back else 0,
-            fixed_rate=descent.rate,
-            support_scale=1.0 if descent.summed else 1 / (shape.shots * outputs),
-            query_scale=1 / max(shape.queries * outputs, 1),
-        )
-        for name, array in self.arrays.items():
-            setattr(asked, name, ctypes.addressof(array))
-        asked.workspace = _room(dtype)(ctypes.addressof(asked))
-        learned = {0: 0, 1: shape.steps * count, 2: numbers}[asked.rate_slopes]
-        starts = shape.tasks if shape.own_starts else shape.groups
-        self.parts = {
-            "start": starts * numbers,
-            "rate": shape.groups * asked.rate_rows * numbers,
-            "slopes": shape.tasks * numbers if shape.back else 0,
-            "rate_slope": shape.tasks * learned,
-            "work": shape.threads * asked.workspace,
-        }
-        memory = torch.empty(sum(self.parts.values()), dtype=dtype).split(list(self.parts.values()))
-        self.memory = dict(zip(self.parts, memory, strict=True))
-        for name, part in self.memory.items():
-            setattr(asked, name, part.data_ptr())
-        losses = shape.tasks * shape.steps
-        gradient = shape.groups * sum(
-            (i + 1) * o for i, o in zip(descent.sizes, descent.sizes[1:], strict=False)
-        )
-        self.found = [losses * numbers, losses, shape.tasks, losses, gradient if shape.back else 0]
-        self.total = sum(self.found)
-
-
-def lanes(dtype: torch.dtype) -> int:
-    """How many numbers of a row the kernels take at once."""
-    return int(kernels("mlp", BITS[dtype]).mlp_lanes())
-
-
-def _room(dtype: torch.dtype) -> "ctypes._NamedFuncPointer":
-    room = kernels("mlp", BITS[dtype]).mlp_room
-    room.argtypes, room.restype = [_POINTER], _NUMBER
-    return room
+    def __del__(self) -> None:
+        self.finish()
 
 
 class MlpDescent:
@@ -172,8 +69,12 @@ class MlpDescent:
 
     def __init__(self, descent: Descent, dtype: torch.dtype) -> None:
         self.descent, self.dtype = descent, dtype
-        self._run = kernels("mlp", BITS[dtype]).mlp_walk
-        self._run.argtypes, self._run.restype = [_POINTER], None
+        library = kernels("mlp", BITS[dtype])
+        self._run, self._probe = library.mlp_walk, library.mlp_probe
+        self._begin, self._finish = library.mlp_begin, library.mlp_finish
+        for function in (self._run, self._begin, self._finish, self._probe):
+            function.argtypes, function.restype = [POINTER], None
+        self._probe.argtypes, self._begin.restype = [POINTER, POINTER], POINTER
         wide, self.numbers = lanes(dtype), 0
         self.places: dict[str, tuple[int, int, int, int]] = {}
         """Of each tensor among the packed: where it begins, its inputs (0: a bias), outputs, and those filled
@@ -187,7 +88,7 @@ class MlpDescent:
         self.shapes = [self.shape(name) for name in descent.names]
         self.lengths = [o * max(i, 1) for _, i, o, _ in self.places.values()]
         self.work = sum(i * o for i, o in zip(descent.sizes, descent.sizes[1:], strict=False))
-        self._desks: dict[Shape, Desk] = {}
+        self._desks: dict[tuple[Shape, str], Desk] = {}
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Of a tensor that all tasks share."""
@@ -214,17 +115,16 @@ class MlpDescent:
         large = tasks * (shots + queries) * self.work > WORTH_THREADS
         threads = min(torch.get_num_threads(), tasks) if large else 1
         shape = Shape(tasks, shots, queries, steps, bool(weights), own_starts, threads)
-        desk = self._desks.get(shape)
-        if desk is None:
-            desk = self._desks[shape] = Desk(self.descent, shape, self.dtype, self.numbers)
+        desk = self._desk(shape, "walks")
         desk.parameters[:] = places
         learned, held = self.placed_rates(rates, steps, first_step)
         if learned:
             desk.rates[:] = learned
         found = torch.empty(desk.total, dtype=self.dtype).split_with_sizes(desk.found)
-        self.ask(desk, batch, second_order, weights, found)
+        question = self._ask(desk, batch, second_order, weights, found)
+        self._run(ctypes.addressof(desk.asked))
         states, support_loss, query_loss, norms, flat = found
-        del held
+        del held, question
         gradient = {}
         if weights:
             parts = zip(self.places, flat.split_with_sizes(self.lengths), self.shapes, strict=True)
@@ -239,26 +139,80 @@ class MlpDescent:
             desk.memory["rate_slope"],
         )
 
-    def ask(
+    def _desk(self, shape: Shape, purpose: str) -> Desk:
+        desk = self._desks.get((shape, purpose))
+        if desk is None:
+            desk = self._desks[shape, purpose] = self.desk(shape)
+        return desk
+
+    def desk(self, shape: Shape) -> Desk:
+        """A new one for a shape; a rate that is a number lies on it already."""
+        desk = Desk(self.descent, shape, self.dtype, self.numbers)
+        if self.descent.learned == "none":
+            desk.asked.rates = None
+            rate = desk.memory["rate"].view(-1, self.numbers).zero_()
+            for adapting in self.unpacked(rate, self.descent.adapts).values():
+                adapting.fill_(self.descent.rate)
+        return desk
+
+    def begin(
         self,
         desk: Desk,
         batch: Batch,
         second_order: bool,
         weights: Sequence[float],
         found: Sequence[Tensor],
-    ) -> None:
-        """Has the kernels answer a desk's question on a batch, into `found`, as `Desk.found` has it."""
+    ) -> Walking:
+        """Has the kernels begin with a desk's question on a batch, into `found`, as `Desk.found` has it.
+
+        Until it is finished, nothing of all that may change but the parameters.
+        """
+        held = self._ask(desk, batch, second_order, weights, found)
+        return Walking(self._begin(ctypes.addressof(desk.asked)), self._finish, (desk, held, found))
+
+    def _ask(
+        self,
+        desk: Desk,
+        batch: Batch,
+        second_order: bool,
+        weights: Sequence[float],
+        found: Sequence[Tensor],
+    ) -> list[Tensor]:
+        """Writes the question down; what it gives back must be held until it is answered."""
         asked, asked.second_order = desk.asked, second_order
         if weights:
             desk.weights[:] = [*weights]
-        given = [t if t.is_contiguous() else t.contiguous() for t in batch]
-        asked.support_x, asked.support_y, asked.query_x, asked.query_y = (t.data_ptr() for t in given)
+        held = desk.read(batch)
         asked.states, asked.support_loss, asked.query_loss, asked.norms, asked.gradient = (
             t.data_ptr() for t in found
         )
         if asked.rate_slopes == 2:
             desk.memory["rate_slope"].zero_()
-        self._run(ctypes.addressof(asked))
+        return held
+
+    def probed(self, parameters: Named, batch: Batch, states: Tensor) -> Probed:
+        """The states `[k, T, P]` of a walk on a batch, and the parameters that it began with, looked at one
+        by one."""
+        places, own_starts = self.placed(parameters)
+        (tasks, shots), queries = batch.support_x.shape[:2], batch.query_x.shape[1]
+        steps, layers = len(states), len(self.places) // 2
+        desk = self._desk(Shape(tasks, shots, queries, steps, False, own_starts, 1), "probes")
+        desk.parameters[:] = places
+        desk.asked.rates = None
+        support_loss, query_loss, metric = torch.empty(3, tasks, steps + 1, dtype=self.dtype)
+        squares = torch.empty(tasks, layers, 2, dtype=self.dtype)
+        held = desk.read(batch)
+        states = states.contiguous()
+        desk.asked.states = states.data_ptr()
+        to = (POINTER * 4)(*(t.data_ptr() for t in (support_loss, query_loss, metric, squares)))
+        self._probe(ctypes.addressof(desk.asked), ctypes.addressof(to))
+        del held
+        start, way = squares.sum(0).sqrt().unbind(-1)
+        lengths = torch.stack([start, torch.zeros_like(start), way], -1).unbind()
+        names, adapts = list(self.places), self.descent.adapts
+        layer_names = zip(names[::2], names[1::2], lengths, strict=True)
+        by_layer = {weight: each for weight, bias, each in layer_names if weight in adapts or bias in adapts}
+        return Probed(support_loss, query_loss, metric, by_layer)
 
     def placed(self, parameters: Named) -> tuple[list[Place], bool]:
         """Where each tensor lies, and whether tasks have some of their own to begin with."""
@@ -278,9 +232,7 @@ class MlpDescent:
             )
         return places, own
 
-    def placed_rates(
-        self, rates: Named, steps: int, first_step: int = 0
-    ) -> tuple[list[Place], list[Tensor]]:
+    def placed_rates(self, rates: Named, steps: int, first_step: int = 0) -> tuple[list[Place], list[Tensor]]:
         """Where learned rates lie (nothing, where there are none), and what must be held while they are
         read."""
         held: list[Tensor] = []

@@ -28,13 +28,14 @@ def _signed(value: int) -> int:
 
 def _shifted(z: Tensor, places: int) -> Tensor:
     """A logical shift to the right (torch's own is arithmetic)."""
-    return (z >> places) & ((1 << (64 - places)) - 1)
+    return (z >> places).bitwise_and_((1 << (64 - places)) - 1)
 
 
 def _mix(z: Tensor) -> Tensor:
-    z = (z ^ _shifted(z, 30)) * _signed(_FIRST)
-    z = (z ^ _shifted(z, 27)) * _signed(_SECOND)
-    return z ^ _shifted(z, 31)
+    """SplitMix64's output function; it works in the memory of what it is given."""
+    z.bitwise_xor_(_shifted(z, 30)).mul_(_signed(_FIRST))
+    z.bitwise_xor_(_shifted(z, 27)).mul_(_signed(_SECOND))
+    return z.bitwise_xor_(_shifted(z, 31))
 
 
 def stream_key(*parts: str | int) -> int:
@@ -52,7 +53,7 @@ def _bits(keys: Sequence[int], index: Tensor, counts: Sequence[int]) -> Tensor:
     """The bits of several keys side by side, in one pass: int64 `[..., sum of counts]`."""
     every, column, position = _columns(tuple(keys), tuple(counts), index.device)
     seeds = _mix((index * _signed(_GOLDEN)).unsqueeze(-1) + every)
-    return _mix(_mix(seeds.index_select(-1, column) + position))
+    return _mix(_mix(seeds.index_select(-1, column).add_(position)))
 
 
 @lru_cache(maxsize=64)
@@ -76,7 +77,7 @@ def uniforms(keys: Sequence[int], index: Tensor, counts: Sequence[int]) -> tuple
     """What `uniform` gives for each key and its count."""
     drawn = _shifted(_bits(keys, index, counts), 11)
     # MPS has no float64.
-    fractions = (drawn.cpu() if drawn.device.type == "mps" else drawn).to(torch.float64) * 2.0**-53
+    fractions = (drawn.cpu() if drawn.device.type == "mps" else drawn).to(torch.float64).mul_(2.0**-53)
     return fractions.split(list(counts), -1)
 
 

@@ -1,13 +1,12 @@
 """The batches of several seeds side by side."""
 
 from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from engine.fused.mlp import Batch
+from engine.fused.desk import Batch
 from engine.tasks.episodes import Episodes
 from engine.tasks.stream import ITERATIONS_AT_ONCE, TrainingStream
 
@@ -21,21 +20,17 @@ class _Block(NamedTuple):
 
 
 class SeedBatches:
-    """Batches of S streams by iteration; many iterations' are drawn at once, the next ones meanwhile."""
+    """Batches of S streams by iteration; many iterations' are drawn at once."""
 
     def __init__(self, streams: Sequence[TrainingStream]) -> None:
         self.streams, self.size = streams, streams[0].size
         self._block = _Block(-1, [], [])
-        self._next: tuple[int, Future[_Block]] | None = None
-        self._pool = ThreadPoolExecutor(1, "kshot-draws")
 
     def all_of(self, iteration: int) -> Batch:
         """What the kernels read of an iteration: all seeds' tasks `[S · T, ...]`, seed by seed."""
         number, place = divmod(iteration, ITERATIONS_AT_ONCE)
         if self._block.number != number:
-            ahead = self._next if self._next is not None and self._next[0] == number else None
-            self._block = self._draw(number) if ahead is None else ahead[1].result()
-            self._next = (number + 1, self._pool.submit(self._draw, number + 1))
+            self._block = self._draw(number)
         return self._block.together[place]
 
     def of(self, seed: int, iteration: int) -> Episodes:

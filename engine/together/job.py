@@ -227,6 +227,7 @@ class Group:
         gone = [each for each in self.group if each.member.gone]
         if gone:
             self.group = [each for each in self.group if not each.member.gone]
+            self.lockstep.close()
             if self.group:
                 self.lockstep = self._made()
 
