@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from functools import partial
+from itertools import islice
 from math import isfinite
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -136,10 +137,15 @@ class Trainer:
         if before is not None and (broken := not_finite(self.learner.meta_parameters)):
             self.load(before)
             raise Diverged(number, "parameters", broken)
-        self.iteration = number
+        return self.moved(record, norm, rate)
+
+    def moved(self, record: dict[str, Any] | None, norm: float, rate: float) -> dict[str, Any] | None:
+        """Counts an iteration whose outer step, of this rate, is taken; the whole record of it, where one was
+        begun."""
+        self.iteration += 1
         if record is not None:
             rates = {"outer": rate, **shown_rates(self.spec.adaptation, self.learner.meta_parameters)}
-            record |= {"step": number, "gradient_norm": norm, "rates": rates}
+            record |= {"step": self.iteration, "gradient_norm": norm, "rates": rates}
         return record
 
     def _joint(self) -> Seen:
@@ -214,8 +220,9 @@ class Trainer:
         A rule that shows no steps has one query loss and metric, and neither support losses nor norms.
         """
         own, moves = self.measured(tasks, portions)
-        means = {name: each.mean(0).tolist() for name, each in self.ranks.rows(own, self.size).items()}
-        return self.told(loss, means, moves)
+        rows = self.ranks.rows(own, self.size)
+        means = iter(torch.cat([*rows.values()], 1).mean(0).tolist())
+        return self.told(loss, {n: [*islice(means, each.shape[1])] for n, each in rows.items()}, moves)
 
     def measured(
         self, tasks: Episodes, portions: list[MetaGradient]
@@ -225,7 +232,7 @@ class Trainer:
         seen, moves = [], []
         for number, walk in enumerate(portions):
             begin = number * self.tasks_at_once
-            portion = tasks.rows(begin, begin + self.tasks_at_once)
+            portion = tasks.rows(begin, begin + self.tasks_at_once) if len(portions) > 1 else tasks
             found = probed(self.rule, self.learner.meta_parameters, portion, walk)
             seen.append((*found[:3], walk.norms))
             moves.append(found.lengths)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine.adaptation import MetaGradient, follow, meta_gradient
+from engine.adaptation import MetaGradient, follow, meta_gradient, probed
 from engine.fused.library import why_not
 from engine.learner import Learner
 from engine.paths import FUSED, GENERIC, chosen_path
@@ -197,6 +197,18 @@ def test_a_loss_that_is_no_number_is_seen() -> None:
     task = tasks.episodes("train", torch.arange(2))
     seen = meta_gradient(learner.training_rule(), learner.meta_parameters, task, True, False)
     assert seen.query_loss.isnan().all() and seen.support_loss.isnan().all()
+
+
+def test_an_output_that_is_no_number_is_a_wrong_answer() -> None:
+    spec = spec_of("glyphs-5way-1shot", "maml-no-conv")
+    tasks = build_tasks(spec, NO_DATA, CPU)
+    learner = Learner(spec, tasks, CPU)
+    rule, parameters = learner.training_rule(), learner.meta_parameters
+    task = tasks.episodes("train", torch.arange(40))
+    before = probed(rule, parameters, task, meta_gradient(rule, parameters, task, True, False)).metric
+    parameters["head.bias"][2] = float("inf")
+    after = probed(rule, parameters, task, meta_gradient(rule, parameters, task, True, False)).metric
+    assert 0.1 < before[:, 0].mean() < 0.9 and not after.any()
 
 
 def test_what_the_kernels_cannot_walk_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,7 @@ class GradientRule(Rule):
         """By the fused core, where it walked."""
         if self.whole is None or not isinstance(walk.states, States):
             return None
-        return self.whole.probed(meta_parameters, task, walk.states)
+        return self.whole.probed(meta_parameters, task, walk.states, walk.support_loss)
 
     def start(self, meta_parameters: Parameters, task: Episodes) -> State:
         """The learned initialisation, one copy a task, the head as `adaptation.head` says, and what the

@@ -44,10 +44,11 @@ def added(parts: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 def shown(found: Mapping[str, Tensor], summed: Summed = lambda squares: squares) -> dict[str, Any]:
     """What `moved` says of `lengths`, in sums and roots of the CPU's float64."""
-    squares = [each.cpu().to(torch.float64).square() for each in found.values()]
+    if not found:
+        return {}
+    squares = torch.stack([*found.values()]).cpu().to(torch.float64).square()
     moves: dict[str, list[float | None]] = {}
-    for layer, added in zip(found, summed(squares), strict=True):
-        size, *distances = added.sqrt().tolist()
+    for layer, (size, *distances) in zip(found, summed([squares])[0].sqrt().tolist(), strict=True):
         if any(distances):
             moves[layer] = [float(f"{d / size:.4g}") if size else None for d in distances]
     return moves

@@ -140,11 +140,14 @@ class WholeWalks:
         )
 
     @torch.no_grad()
-    def probed(self, meta_parameters: Parameters, task: Episodes, states: States) -> Probed:
-        """The states of a walk, each on its task."""
+    def probed(
+        self, meta_parameters: Parameters, task: Episodes, states: States, support_loss: Tensor
+    ) -> Probed:
+        """The states of a walk on its tasks; it found their support losses `[T, k]` but for the last."""
         found = states.core.probed(meta_parameters | states.start, Batch(*task[:4]), states.packed)
         layers = {name.rpartition(".")[0]: lengths for name, lengths in found.lengths.items()}
-        return Probed(found.support_loss, found.query_loss, found.metric, layers)
+        support = torch.cat([support_loss, found.support_loss.unsqueeze(1)], 1)
+        return Probed(support, found.query_loss, found.metric, layers)
 
     def gradient(
         self, core: MlpDescent, found: Descended, meta_parameters: Parameters, task: Episodes

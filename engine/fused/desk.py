@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 
 
 class Asked(ctypes.Structure):
-    """A walk's question, as mlp.cpp has it."""
+    """A walk's question, as asked.h has it."""
 
     _fields_ = [
         *(
@@ -53,7 +53,7 @@ class Asked(ctypes.Structure):
         *((name, NUMBER) for name in ("classes", "threads", "workspace", "own_starts")),
         *((name, NUMBER) for name in ("rate_rows", "rate_slopes", "groups")),
         *((name, REAL) for name in ("support_scale", "query_scale")),
-        *((name, POINTER) for name in ("sizes", "parameters", "rates", "adapts", "owned", "weights")),
+        *((name, POINTER) for name in ("sizes", "parameters", "rates", "adapts", "owned", "told", "weights")),
         *((name, POINTER) for name in ("support_x", "support_y", "query_x", "query_y")),
         *((name, POINTER) for name in ("start", "rate", "states", "slopes", "gradient", "rate_slope")),
         *((name, POINTER) for name in ("support_loss", "query_loss", "norms", "work")),
@@ -89,7 +89,10 @@ class Desk:
         places = NUMBER * (4 * count * shape.groups)
         self.parameters, self.rates = places(), places()
         self.weights = (REAL * max(shape.steps, 1))()
-        self.arrays |= {"parameters": self.parameters, "rates": self.rates, "weights": self.weights}
+        self.told = (REAL * (2 * shape.groups))()
+        """Of each group with a way back: its slope's norm and its mean query loss."""
+        self.arrays |= {"parameters": self.parameters, "rates": self.rates}
+        self.arrays |= {"told": self.told, "weights": self.weights}
         self.asked = asked = Asked(
             layers=count // 2,
             tasks=shape.tasks,

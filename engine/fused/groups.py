@@ -6,7 +6,6 @@ The bits are those of a walk of each group alone.
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from engine.fused.desk import Batch, Place, Shape
 from engine.fused.mlp import Descended, MlpDescent, Named, Walking
@@ -19,8 +18,7 @@ wake it."""
 class GroupWalks:
     """Walks of one shape for S groups of T tasks. What one found is overwritten by the next.
 
-    `found` has each group's own, as views; `gradients [S, N]` are theirs, each tensor as PyTorch has it, one
-    after the other.
+    `found` has each group's own, as views; the tensors of its gradient lie one after the other.
     """
 
     def __init__(
@@ -39,7 +37,6 @@ class GroupWalks:
         shape = Shape(tasks, shots, batch.query_x.shape[1], steps, back, own_starts, threads, groups)
         self.desk = core.desk(shape)
         self._memory = torch.zeros(self.desk.total, dtype=core.dtype).split_with_sizes(self.desk.found)
-        self.gradients = self._memory[4].view(groups, -1)
         self._held: list[object] = []
         self.found = [self._of(group, tasks // groups) for group in range(groups)]
 
@@ -50,7 +47,7 @@ class GroupWalks:
         states, support_loss, query_loss, norms, _ = self._memory
         gradient = {}
         if self.back:
-            flat = self.gradients[group].split_with_sizes(core.lengths)
+            flat = self._memory[4].view(self.groups, -1)[group].split_with_sizes(core.lengths)
             parts = zip(core.places, flat, core.shapes, strict=True)
             gradient = {name: part.view(size) for name, part, size in parts}
         rates = self.desk.memory["rate_slope"]
@@ -81,11 +78,6 @@ class GroupWalks:
         self._held = held
 
     def begin(self, batch: Batch, second_order: bool, weights: Sequence[float]) -> Walking:
-        """Begins a walk of all tasks `[S · T, ...]`; what it finds lies in `found` from when it is finished until
-        the next one begins."""
+        """Begins a walk of all tasks `[S · T, ...]`; from its end on, what it found lies in `found` until the
+        next one begins."""
         return self.core.begin(self.desk, batch, second_order, weights, self._memory)
-
-    @property
-    def query_loss(self) -> Tensor:
-        """The query losses `[S, T]`."""
-        return self._memory[2].view(self.groups, -1)

@@ -108,10 +108,18 @@ def _compiler() -> str:
 def _fingerprint(compiler: str, source: Path, flags: Sequence[str]) -> str:
     """Names what kernels depend on: their source, the compiler and its flags, and the processor."""
     version = subprocess.run([compiler, "--version"], capture_output=True, check=True, timeout=20).stdout
-    text = source.read_text()
-    headers = [(FOLDER / name).read_text() for name in re.findall(r'^#include "(.+)"', text, re.M)]
-    parts = ("".join([text, *headers]).encode(), version, " ".join(flags).encode(), _processor().encode())
+    texts: dict[Path, str] = {}
+    _read(source, texts)
+    parts = ("".join(texts.values()).encode(), version, " ".join(flags).encode(), _processor().encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
+
+
+def _read(source: Path, texts: dict[Path, str]) -> None:
+    """Adds its text, and those of what it includes of ours."""
+    if source not in texts:
+        texts[source] = source.read_text()
+        for name in re.findall(r'^#include "(.+)"', texts[source], re.M):
+            _read(FOLDER / name, texts)
 
 
 def _processor() -> str:

@@ -1,6 +1,6 @@
 """Fully connected nets: whole walks of gradient descent for all tasks at once, in one call of the kernels.
 
-Inside, a net's parameters lie packed as mlp.cpp has it; here they are given and found by name, as PyTorch has
+Inside, a net's parameters lie packed as net.h has it; here they are given and found by name, as PyTorch has
 them: weights `[O, I]` and biases `[O]`, with a leading task axis where each task has its own.
 """
 
@@ -37,9 +37,11 @@ class Descended(NamedTuple):
 
 
 class Probed(NamedTuple):
-    """Support losses, query losses and metrics `[T, k + 1]` of the states 0..k; `lengths`: by the weight of
-    each layer of which anything adapts `[3]`, that of its start, zero, and that of its way to the end, over
-    all tasks."""
+    """The support loss `[T]` of the last state, query losses and metrics `[T, k + 1]` of the states 0..k.
+
+    `lengths`: by the weight of each layer of which anything adapts `[3]`, that of its start, zero, and that
+    of its way to the end, over all tasks.
+    """
 
     support_loss: Tensor
     query_loss: Tensor
@@ -199,7 +201,8 @@ class MlpDescent:
         desk = self._desk(Shape(tasks, shots, queries, steps, False, own_starts, 1), "probes")
         desk.parameters[:] = places
         desk.asked.rates = None
-        support_loss, query_loss, metric = torch.empty(3, tasks, steps + 1, dtype=self.dtype)
+        query_loss, metric = torch.empty(2, tasks, steps + 1, dtype=self.dtype)
+        support_loss = torch.empty(tasks, dtype=self.dtype)
         squares = torch.empty(tasks, layers, 2, dtype=self.dtype)
         held = desk.read(batch)
         states = states.contiguous()

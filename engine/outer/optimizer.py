@@ -165,5 +165,6 @@ class Optimizers:
             return
         named = zip(self.optimizers, gradients, strict=True)
         given = [gradient[name] for optimizer, gradient in named for name in optimizer.meta_parameters]
-        torch._foreach_add_(self.steps, 1.0)
+        for steps in self.steps:
+            steps += 1
         fused_adam(self.parameters, given, self.kept, rate)

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,16 @@ def _shifted(z: Tensor, places: int) -> Tensor:
 
 def _mix(z: Tensor) -> Tensor:
     """SplitMix64's output function; it works in the memory of what it is given."""
+    if z.device.type == "cpu":
+        # NumPy has unsigned numbers, whose shifts need no mask: half the passes.
+        unsigned = z.numpy().view(np.uint64)
+        shifted = np.empty_like(unsigned)
+        for places, factor in ((30, _FIRST), (27, _SECOND), (31, 1)):
+            np.right_shift(unsigned, np.uint64(places), out=shifted)
+            np.bitwise_xor(unsigned, shifted, out=unsigned)
+            if factor != 1:
+                np.multiply(unsigned, np.uint64(factor), out=unsigned)
+        return z
     z.bitwise_xor_(_shifted(z, 30)).mul_(_signed(_FIRST))
     z.bitwise_xor_(_shifted(z, 27)).mul_(_signed(_SECOND))
     return z.bitwise_xor_(_shifted(z, 31))

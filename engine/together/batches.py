@@ -25,12 +25,19 @@ class SeedBatches:
     def __init__(self, streams: Sequence[TrainingStream]) -> None:
         self.streams, self.size = streams, streams[0].size
         self._block = _Block(-1, [], [])
+        self._ahead: dict[int, Episodes] = {}
+        """What is drawn of the next block, by seed."""
 
     def all_of(self, iteration: int) -> Batch:
         """What the kernels read of an iteration: all seeds' tasks `[S · T, ...]`, seed by seed."""
         number, place = divmod(iteration, ITERATIONS_AT_ONCE)
         if self._block.number != number:
-            self._block = self._draw(number)
+            # What was drawn ahead is of the block that follows.
+            ahead = self._ahead if self._block.number == number - 1 else {}
+            drawn = [ahead.get(seed) or self._draw(seed, number) for seed in range(len(self.streams))]
+            fields = [self._beside([each[at] for each in drawn]) for at in range(4)]
+            self._block = _Block(number, drawn, [Batch(*parts) for parts in zip(*fields, strict=True)])
+            self._ahead = {}
         return self._block.together[place]
 
     def of(self, seed: int, iteration: int) -> Episodes:
@@ -38,12 +45,16 @@ class SeedBatches:
         begin = iteration % ITERATIONS_AT_ONCE * self.size
         return self._block.drawn[seed].rows(begin, begin + self.size)
 
-    def _draw(self, number: int) -> _Block:
+    def draw_ahead(self) -> None:
+        """Draws a seed's part of the next block, where one is missing: for times at which others compute."""
+        seed = len(self._ahead)
+        if self._block.drawn and seed < len(self.streams):
+            self._ahead[seed] = self._draw(seed, self._block.number + 1)
+
+    def _draw(self, seed: int, number: int) -> Episodes:
         count = ITERATIONS_AT_ONCE * self.size
         index = torch.arange(number * count, (number + 1) * count)
-        drawn = [stream.tasks.episodes("train", index) for stream in self.streams]
-        fields = [self._beside([each[at] for each in drawn]) for at in range(4)]
-        return _Block(number, drawn, [Batch(*parts) for parts in zip(*fields, strict=True)])
+        return self.streams[seed].tasks.episodes("train", index)
 
     def _beside(self, parts: Sequence[Tensor]) -> Sequence[Tensor]:
         """For each iteration, all seeds' tasks one after another."""

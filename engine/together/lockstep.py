@@ -47,6 +47,8 @@ class Lockstep:
             following = self.teams[(number + 1) % len(self.teams)]
             with self.computing:
                 team.begin()
+                if following is not team:
+                    following.batches.draw_ahead()
                 team.finish()
                 if following is not team and following.goes_on:
                     following.begin()

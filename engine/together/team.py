@@ -1,7 +1,7 @@
 """Trainers whose walks are one call of the kernels, and whose outer steps are one where nothing is out of the
 ordinary.
 
-Where something is (an iteration that is recorded, a slope that is not finite), each trainer does what it does
+Where something is (a slope that is not finite, heads made for tasks), each trainer does what it does
 alone, with its own part of what was found. So a trainer's numbers are, bit for bit, those that it has alone,
 and it may leave and go on alone at any iteration.
 """
@@ -23,11 +23,14 @@ from engine.models import Parameters
 from engine.outer.interpolate import interpolated
 from engine.outer.optimizer import Optimizers
 from engine.outer.schedule import order_at, outer_rate, step_weights
+from engine.tasks.episodes import Episodes
 from engine.together.batches import SeedBatches
 from engine.training import Trainer, gradient_norm
 
 Outcome = dict[str, Any] | Diverged | None
 """What an iteration came to for one of the seeds: a record, or none, or that its numbers went bad."""
+Recorded = tuple[dict[str, Any] | None, float]
+NOTHING: Recorded = (None, 0.0)
 ORDINARY = RECKLESS / 10
 """Below this a step is certainly not reckless, whatever the last bit of its slope's norm."""
 
@@ -86,13 +89,15 @@ class Team:
         first = self.trainers[0]
         with computing:
             rate = outer_rate(self.outer, first.iteration, first.iterations)
-            ordinary = self.plain and not first.records(first.iteration + 1) and self._sound(rate)
+            ordinary = self.plain and self._sound(rate)
+            numbers = range(len(self.trainers))
+            recorded = ordinary and first.records(first.iteration + 1)
+            records = [self._recorded(number) if recorded else NOTHING for number in numbers]
         if not ordinary:
-            return [self._alone(number) for number in range(len(self.trainers))]
+            return [self._alone(number) for number in numbers]
         self.optimizer.step(self.gradients, rate)
-        for trainer in self.trainers:
-            trainer.iteration += 1
-        return [None] * len(self.trainers)
+        moved = zip(self.trainers, records, strict=True)
+        return [trainer.moved(record, norm, rate) for trainer, (record, norm) in moved]
 
     def _place(self, iteration: int) -> None:
         """Tells the kernels what each seed's walks begin with."""
@@ -114,25 +119,31 @@ class Team:
     def _sound(self, rate: float) -> bool:
         """Whether all seeds' losses and slopes are such that each may simply step."""
         assert self.walks is not None
-        norms = torch.linalg.vector_norm(self.walks.gradients, dim=1)
-        numbers = torch.cat([norms, self.walks.query_loss.mean(1)]).tolist()
-        return all(map(isfinite, numbers)) and rate * max(1.0, *numbers[: len(self.trainers)]) < ORDINARY
+        told = list(self.walks.desk.told)
+        return all(map(isfinite, told)) and rate * max(1.0, *told[::2]) < ORDINARY
+
+    @torch.no_grad()
+    def _recorded(self, number: int) -> Recorded:
+        """What one of them records of this iteration, and its slope's norm."""
+        trainer, tasks = self.trainers[number], self.batches.of(number, self.trainers[number].iteration)
+        seen = trainer.seen([self._seen(number, tasks)], tasks, tasks)
+        return seen.record(), gradient_norm(seen.gradient)
 
     @torch.no_grad()
     def _alone(self, number: int) -> Outcome:
         """The iteration of one of them from its own part of what was found, as it does it alone."""
         trainer, tasks = self.trainers[number], self.batches.of(number, self.trainers[number].iteration)
-        seen = trainer.seen([self._seen(number)], tasks, tasks)
+        seen = trainer.seen([self._seen(number, tasks)], tasks, tasks)
         try:
             return trainer.advance(seen, gradient_norm(seen.gradient))
         except Diverged as fault:
             return fault
 
-    def _seen(self, number: int) -> MetaGradient:
-        """One seed's part of the walks."""
+    def _seen(self, number: int, tasks: Episodes) -> MetaGradient:
+        """One seed's part of the walks, on its tasks."""
         assert self.walks is not None
         trainer, rule, found = self.trainers[number], self.rules[number], self.walks.found[number]
-        parameters, tasks = trainer.learner.meta_parameters, self.batches.of(number, trainer.iteration)
+        parameters = trainer.learner.meta_parameters
         seen = rule.seen(self.walks.core, found, self.begun[number], parameters, tasks, self.back)
         return seen if self.back else interpolated(seen, parameters)
 
