@@ -130,6 +130,10 @@ def test_it_runs_in_parts_and_prints_ours_beside_the_published(kshot, monkeypatc
         (["li-sin"], "nearest: li-sine"),
         (["li-sine", "--fraction", "2"], "--fraction 2"),
         (["li-sine", "--only", "mamm"], "nearest: maml"),
+        (["--only", "maml"], "--only is for a published table; name one"),
+        (["--seed", "0"], "--seed is for a published table"),
+        (["li-sine", "--json", "--detach"], "--json and --detach do not go together"),
+        (["li-sine", "--markdown", "--dry-run"], "--markdown and --dry-run do not go together"),
     ],
 )
 def test_a_wrong_request_is_told(kshot, arguments, said):

@@ -1,6 +1,7 @@
 """The options that several commands share."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -129,6 +130,13 @@ def overrides(set_: list[str] | None, time_limit: str | None) -> tuple[str, ...]
             raise RequestError(f"--set {text}: write path.to.key=value")
     limit = () if time_limit is None else (f"training.time_limit={seconds(time_limit):.1f}",)
     return (*(set_ or ()), *limit)
+
+
+def refuse(options: Mapping[str, object], why: str) -> None:
+    """RequestError for the first of these options that was given: without effect it must not stay unsaid."""
+    for option, value in options.items():
+        if value:
+            raise RequestError(f"{option} {why}")
 
 
 def pass_down(context: typer.Context, **given: object) -> None:

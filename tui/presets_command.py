@@ -1,6 +1,5 @@
 """`kshot tasks | algorithms | comparisons`: what can be run, and what one preset says."""
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import typer
@@ -51,7 +50,8 @@ def group(kind: Kind) -> typer.Typer:
         ) -> int:
             if task is not None:
                 return _show_merged(task, name, budget or "quick", given.overrides(set_, None), all_, json)
-            _refuse_without_task({"--all": all_, "--budget": budget, "--set": set_})
+            merging = {"--all": all_, "--budget": budget, "--set": set_}
+            given.refuse(merging, "is for an algorithm merged with a task; name one with --task")
             return _show(kind, name, json)
     else:
 
@@ -66,14 +66,6 @@ def group(kind: Kind) -> typer.Typer:
             return _show(kind, name, json)
 
     return app
-
-
-def _refuse_without_task(options: Mapping[str, object]) -> None:
-    from engine.errors import RequestError
-
-    option = next((name for name, value in options.items() if value), None)
-    if option is not None:
-        raise RequestError(f"{option} is for an algorithm merged with a task; name one with --task")
 
 
 def _completion(kind: Kind) -> Any:

@@ -3,6 +3,7 @@
 import json as reader
 import subprocess
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -26,7 +27,7 @@ def replay_step(
     which parameters are not finite. The run stays as it is."""
     from engine.errors import RequestError
     from engine.runs import find_run, read_status
-    from engine.runs.processes import data_folder_of, worker_command, worker_environment
+    from engine.runs.processes import data_folder_of
 
     folder, data_folder = given.folders(runs_dir, data_dir)
     found = find_run(folder, run)
@@ -39,23 +40,8 @@ def replay_step(
             )
         step = number
     where = data_folder if data_dir is not None else data_folder_of(found, data_folder)
-    done = subprocess.Popen(
-        worker_command("replay", str(found.path), str(step)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=worker_environment(where),
-    )
-    try:
-        output, complaint = done.communicate()
-    except KeyboardInterrupt:
-        done.terminate()
-        raise
-    if done.returncode != 0:
-        last = complaint.strip().splitlines()
-        say(last[-1] if last else f"kshot: the replay ended with code {done.returncode}")
-        return 2 if done.returncode == 2 else 1
-    for line in output.splitlines():
+    lines, code = _replayed(found.path, step, where)
+    for line in lines:
         report = reader.loads(line)
         if "note" in report:
             say(report["note"])
@@ -63,7 +49,30 @@ def replay_step(
             emit_json(report)
         else:
             emit(report_text(report))
-    return 0
+    return code
+
+
+def _replayed(run: Path, step: int, data_folder: Path | None) -> tuple[list[str], int]:
+    """What a worker prints of the step, and the exit code, whose reason is said."""
+    from engine.runs.processes import worker_command, worker_environment
+
+    child = subprocess.Popen(
+        worker_command("replay", str(run), str(step)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=worker_environment(data_folder),
+    )
+    try:
+        output, complaint = child.communicate()
+    except KeyboardInterrupt:
+        child.terminate()
+        raise
+    if child.returncode == 0:
+        return output.splitlines(), 0
+    last = complaint.strip().splitlines()
+    say(last[-1] if last else f"kshot: the replay ended with code {child.returncode}")
+    return [], 2 if child.returncode == 2 else 1
 
 
 def report_text(report: Mapping[str, Any]) -> str:

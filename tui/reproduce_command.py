@@ -9,6 +9,13 @@ from tui import options as given
 from tui.output import columns, emit, emit_json, terminal_width
 
 Table = Mapping[str, Any]
+APART = (
+    ("--json", "--detach"),
+    ("--json", "--markdown"),
+    ("--markdown", "--detach"),
+    ("--markdown", "--dry-run"),
+)
+"""Options of which one would do nothing beside the other."""
 
 
 def _complete(incomplete: str) -> list[str]:
@@ -49,21 +56,21 @@ def reproduce(
     goes on: asked again, it resumes. --only trains in parts."""
     from engine.errors import RequestError
     from engine.runs.comparison import plan
-    from engine.runs.reproductions import BUDGET, as_comparison, reproduction_named, reproductions
+    from engine.runs.reproductions import BUDGET, as_comparison, reproduction_named
     from engine.runs.rows import Options
 
+    shown = {"--markdown": markdown, "--detach": detach, "--dry-run": dry_run}
     if name is None:
-        listed = [{"name": each.name, "summary": each.summary} for each in reproductions().values()]
-        if json:
-            emit_json(listed)
-        else:
-            rows = [list(each.values()) for each in listed]
-            emit(columns(["name", "what it is"], rows, width=terminal_width()))
+        trained = {"--only": only, "--fraction": fraction != 1, "--set": set_, "--seed": seed is not None}
+        others = {"--seeds": seeds, "--device": device}
+        given.refuse({**trained, **others, **shown}, "is for a published table; name one")
+        _list(json)
         return 0
     if not 0 < fraction <= 1:
         raise RequestError(f"--fraction {fraction:g}: write a number above 0, up to 1")
-    if json and (detach or markdown):
-        raise RequestError(f"--json and --{'detach' if detach else 'markdown'} do not go together: give one")
+    clash = next((pair for pair in APART if all({"--json": json, **shown}[option] for option in pair)), None)
+    if clash is not None:
+        raise RequestError(f"{' and '.join(clash)} do not go together: give one")
     wanted = reproduction_named(name)
     options = Options(BUDGET, given.overrides(set_, None), seed, seeds, device)
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
@@ -78,6 +85,17 @@ def reproduce(
     if tables is not None:
         _print(wanted, tables, fraction, json, markdown)
     return code
+
+
+def _list(json: bool) -> None:
+    from engine.runs.reproductions import reproductions
+
+    listed = [{"name": each.name, "summary": each.summary} for each in reproductions().values()]
+    if json:
+        emit_json(listed)
+    else:
+        rows = [list(each.values()) for each in listed]
+        emit(columns(["name", "what it is"], rows, width=terminal_width()))
 
 
 def _print(wanted: Any, tables: Sequence[Table], fraction: float, json: bool, markdown: bool) -> None:

@@ -65,29 +65,11 @@ def curve_series(
     first and the present one have no label: there is little room, and faint to strong is an order.
     `short`: for a chart of few columns.
     """
-    mark, now = mark_of(episode.algorithm), episode.at(step)
-    places = _spread(now)
     series = [Series("true", episode.x, episode.truth, "$foreground")]
     if episode.mean is not None:
         x, y = episode.x[::DOTTED], episode.mean[::DOTTED]
         series.append(Series("family's mean", x, y, MUTED, kind="points", label=mean_label))
-    for number, place in enumerate(places, start=1):
-        share = number / len(places)
-        colour = Color.parse(FAINT).blend(Color.parse(mark.colour), share**2).hex
-        last, name = place == now, f"step {episode.steps[place]:,}"
-        # In the line over the chart: "step 0", then the present one.
-        label = name if number == 1 else name.removeprefix("step " if short else "") if last else ""
-        series.append(
-            Series(
-                name,
-                episode.x,
-                episode.predictions[place],
-                mark.colour if last else colour,
-                shape=mark.shape if last else "",
-                label=label,
-                number=str(number),
-            )
-        )
+    series += _steps_so_far(episode, step, short)
     if other is not None:
         theirs, place = mark_of(other.algorithm), other.at(step)
         name = f"{other.algorithm} step {other.steps[place]:,}"
@@ -104,6 +86,29 @@ def curve_series(
         label="" if short else None,
     )
     return [*series, points]
+
+
+def _steps_so_far(episode: CurveEpisode, step: int, short: bool) -> list[Series]:
+    mark, now = mark_of(episode.algorithm), episode.at(step)
+    places, found = _spread(now), []
+    for number, place in enumerate(places, start=1):
+        share = number / len(places)
+        colour = Color.parse(FAINT).blend(Color.parse(mark.colour), share**2).hex
+        last, name = place == now, f"step {episode.steps[place]:,}"
+        # In the line over the chart: "step 0", then the present one.
+        label = name if number == 1 else name.removeprefix("step " if short else "") if last else ""
+        found.append(
+            Series(
+                name,
+                episode.x,
+                episode.predictions[place],
+                mark.colour if last else colour,
+                shape=mark.shape if last else "",
+                label=label,
+                number=str(number),
+            )
+        )
+    return found
 
 
 def _spread(now: int) -> list[int]:
