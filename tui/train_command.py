@@ -75,7 +75,6 @@ def carry_out(
 ) -> int:
     """Begins the trainings and follows them to their end; returns the exit code."""
     from engine.errors import RequestError
-    from engine.runs import find_run, summarise
     from engine.runs.store import metric_of
     from engine.runs.trainings import Trainings
     from tui.following import follow_trainings, interrupted, tell_actions
@@ -97,27 +96,33 @@ def carry_out(
     except KeyboardInterrupt:
         return interrupted(started)
     reports = [_report(item) for item in started.followed]
-    names = {}
-    for item in started.followed:
-        name_of = summarise(item.run).name
-        # A name may be that of several runs: it stands for this one only where it finds it.
-        if name_of and find_run(runs_folder, name_of).id == item.run.id:
-            names[item.run.id] = name_of
     if json:
         emit_json(reports if many else reports[0])
     else:
         metrics = [metric_of(item.training.spec) for item in started.followed]
         emit("\n".join(_line(*line) for line in zip(reports, metrics, strict=True)))
-    for item in started.followed:
+    _tell_faults(started.followed)
+    finished = [item.run for item in started.followed if item.status.state == "finished"]
+    if finished and not json:
+        tested = "it" if len(finished) == 1 else "the first of them"
+        say(f"kshot evaluate {_short_name(finished[0], runs_folder)} tests {tested}")
+    return 0 if len(finished) == len(started.followed) else 1
+
+
+def _tell_faults(followed: Sequence[Any]) -> None:
+    for item in followed:
         if item.status.state == "crashed":
             say(f"{item.run.id}: {item.status.error}; kshot runs resume {item.run.id} goes on")
         elif item.status.error:
             say(f"{item.run.id}: {item.status.error}")
-    finished = [item.run.id for item in started.followed if item.status.state == "finished"]
-    if finished and not json:
-        tested = "it" if len(finished) == 1 else "the first of them"
-        say(f"kshot evaluate {names.get(finished[0]) or finished[0]} tests {tested}")
-    return 0 if all(item.status.state == "finished" for item in started.followed) else 1
+
+
+def _short_name(run: Any, runs_folder: Any) -> str:
+    """The run's name where that finds it (several may have one), else its ID."""
+    from engine.runs import find_run, summarise
+
+    name = summarise(run).name
+    return name if name and find_run(runs_folder, name).id == run.id else run.id
 
 
 def _specs(what: Sequence[str], options: Any, budget: str | None) -> list[Any]:
