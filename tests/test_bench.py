@@ -34,9 +34,10 @@ def test_several_seeds_in_one_process_stand_beside_one(
     monkeypatch.setattr("engine.bench.seeds.median_seconds", lambda work, device, least: next(times))
     assert bench.main(["--workload", "5seeds", "--device", "cpu"]) == 0
     one, five = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert (one["path"], five["path"]) == ("one seed", "5 seeds")
-    assert five["seconds_per_iteration"] == pytest.approx(0.4 / 320)
-    assert (one["ratio_to_loop"], five["ratio_to_loop"]) == (1, pytest.approx(0.5))
+    assert (one["path"], five["path"]) == ("one by one", "together")
+    seconds = [each["seconds_per_iteration"] for each in (one, five)]
+    assert seconds == pytest.approx([5 * 0.2 / 320, 0.4 / 320])
+    assert (one["ratio_to_loop"], five["ratio_to_loop"]) == (1, pytest.approx(2.5))
     assert one["workload"] == five["workload"] == "sine-10shot-5seeds"
 
 

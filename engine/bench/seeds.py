@@ -22,8 +22,8 @@ ITERATIONS = 320
 
 
 def measure_seeds(spec: Spec, least: float) -> list[dict[str, object]]:
-    """Rows of one seed and of five seeds, draws, outer steps and records included: one seed stands in the
-    loop's place, and the other row's seconds are those of all five. Nothing where the kernels cannot serve
+    """Rows of an iteration of five seeds, draws, outer steps and records included: one by one, which stands in
+    the loop's place and is five times what one takes, and together. Nothing where the kernels cannot serve
     them."""
     torch.set_num_threads(threads(spec))
     # None of them comes to its end.
@@ -33,10 +33,11 @@ def measure_seeds(spec: Spec, least: float) -> list[dict[str, object]]:
         return []
     lockstep = Lockstep(group, os.cpu_count() or 1)
     ways: Sequence[tuple[str, Callable[[], object]]]
-    ways = (("one seed", one.step), (f"{SEEDS} seeds", lockstep.step))
+    ways = (("one by one", one.step), ("together", lockstep.step))
     works = [partial(_iterate, step) for _, step in ways]
     turns = [[median_seconds(work, _CPU, least / 2) for work in works] for _ in range(2)]
-    seconds = [min(column) / ITERATIONS for column in zip(*turns, strict=True)]
+    alone, together = (min(column) / ITERATIONS for column in zip(*turns, strict=True))
+    seconds = (SEEDS * alone, together)
     return [
         {
             "workload": NAME,
