@@ -72,9 +72,12 @@ def test_the_fused_path_has_a_row_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why_not()}")
-def test_a_fused_path_that_computes_something_else_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("times", [1.1, float("nan")])
+def test_a_fused_path_that_computes_something_else_is_not_timed(
+    times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     right = Conv4._by_kernels
-    monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: 1.1 * right(*given))
+    monkeypatch.setattr(Conv4, "_by_kernels", lambda *given: times * right(*given))
     small = bench.Workload("small", 3, 1, 1, 2, filters=16, pooling="max")
     with pytest.raises(RuntimeError, match="fused and the plain loop disagree"):
         bench.measure(small, torch.device("cpu"), 0.01)

@@ -1,5 +1,6 @@
 """Seconds per meta-iteration on this machine: the generic path and the fused one against the plain loop over
-tasks. All compute the same numbers; the bench checks that before it times them."""
+tasks, which the bench checks against each other before it times them; and several seeds in one process
+against one by one, whose equality the tests check."""
 
 import json
 from collections.abc import Sequence

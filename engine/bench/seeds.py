@@ -22,8 +22,8 @@ ITERATIONS = 320
 
 
 def measure_seeds(spec: Spec, least: float) -> list[dict[str, object]]:
-    """Rows of an iteration of five seeds, draws, outer steps and records included: one by one, which stands in
-    the loop's place and is five times what one takes, and together. Nothing where the kernels cannot serve
+    """Rows of an iteration of five seeds, draws, outer steps and records included: one by one, which stands
+    in the loop's place and is five times what one takes, and together. Nothing where the kernels cannot serve
     them."""
     torch.set_num_threads(threads(spec))
     # None of them comes to its end.

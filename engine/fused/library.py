@@ -137,7 +137,7 @@ def _compile(compiler: str, source: Path, flags: Sequence[str], library: Path) -
         compiled, linked = Path(folder) / "kernels.o", Path(folder) / "kernels.so"
         for command in (
             [compiler, *flags, "-c", str(source), "-o", str(compiled)],
-            # Without an OpenMP of its own: the threads are PyTorch's.
+            # Without an OpenMP of its own: those of its threads are PyTorch's.
             [compiler, "-shared", str(compiled), "-o", str(linked)],
         ):
             subprocess.run(command, capture_output=True, check=True, timeout=COMPILE_SECONDS)
