@@ -24,6 +24,15 @@ pytestmark = pytest.mark.skipif(why_not() is not None, reason=f"no kernels: {why
 
 REAL = os.environ.get("KSHOT_DATA")
 CPU, NO_DATA = torch.device("cpu"), Path("/nowhere")
+NO_OMNIGLOT = not (REAL and (Path(REAL) / "omniglot").is_dir())
+NO_OMNIGLOT_REASON = "needs Omniglot in KSHOT_DATA"
+TASKS = (
+    "glyphs-5way-1shot",
+    pytest.param(
+        "omniglot-5way-1shot",
+        marks=(pytest.mark.long, pytest.mark.skipif(NO_OMNIGLOT, reason=NO_OMNIGLOT_REASON)),
+    ),
+)
 SMALL = (
     "model.filters=16",
     "outer.optimizer=sgd",
@@ -99,12 +108,13 @@ def same_training(spec: Spec, within: float = 1e-9) -> None:
 
 
 @pytest.mark.parametrize("algorithm", LEARNERS)
-def test_every_algorithm_trains_to_the_same_parameters(algorithm: str) -> None:
+@pytest.mark.parametrize("task", TASKS)
+def test_every_algorithm_trains_to_the_same_parameters(algorithm: str, task: str) -> None:
     changes = [] if algorithm in ("pretrain", "pretrain-cosine") else ["model.pooling=max"]
-    same_training(spec_of(algorithm, *changes))
+    same_training(spec_of(algorithm, *changes, task=task))
 
 
-@pytest.mark.skipif(not (REAL and (Path(REAL) / "omniglot").is_dir()), reason="needs Omniglot in KSHOT_DATA")
+@pytest.mark.skipif(NO_OMNIGLOT, reason=NO_OMNIGLOT_REASON)
 @pytest.mark.parametrize("algorithm", ["maml", "maml++"])
 @pytest.mark.parametrize("pooling", ["max", "stride"])
 def test_real_drawings_whose_blank_windows_tie(algorithm: str, pooling: str) -> None:
@@ -119,8 +129,17 @@ def test_adam_takes_the_same_steps(algorithm: str) -> None:
 
 @pytest.mark.parametrize("pooling", ["max", "stride"])
 @pytest.mark.parametrize("changes", SWITCHES, ids=lambda changes: changes[0])
-def test_every_switch_trains_to_the_same_parameters(pooling: str, changes: tuple[str, ...]) -> None:
-    same_training(spec_of("maml", f"model.pooling={pooling}", *changes))
+@pytest.mark.parametrize("task", TASKS)
+def test_every_switch_trains_to_the_same_parameters(
+    pooling: str, changes: tuple[str, ...], task: str
+) -> None:
+    same_training(spec_of("maml", f"model.pooling={pooling}", *changes, task=task))
+
+
+@pytest.mark.parametrize("pooling", ["max", "stride"])
+def test_more_channels_than_a_thousand_rows_of_places(pooling: str) -> None:
+    few = ("training.tasks_per_batch=1", "training.queries=1", "training.iterations=1")
+    same_training(spec_of("maml", f"model.pooling={pooling}", "model.filters=520", *few))
 
 
 @pytest.mark.parametrize("statistics", ["query", "one", "support"])
@@ -346,6 +365,7 @@ def test_threads_change_no_bit() -> None:
     for count in (1, 2):
         torch.set_num_threads(count)
         learner = Learner(spec, build_tasks(spec, NO_DATA, CPU), CPU)
+        assert learner.path == FUSED
         x = learner.tasks.episodes("train", torch.arange(3)).support_x
         found.append(learner.body(learner.meta_parameters, x, BatchStatistics()).detach())
     torch.set_num_threads(threads)

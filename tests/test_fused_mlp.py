@@ -125,6 +125,7 @@ def walks(spec: Spec, threads: int = 1, tasks: int = 5) -> tuple[MetaGradient, M
     torch.set_num_threads(threads)
     drawn = build_tasks(spec, NO_DATA, CPU, torch.float64)
     learner = Learner(spec, drawn, CPU, torch.float64)
+    assert learner.path == FUSED
     rule, task = learner.training_rule(), drawn.episodes("train", torch.arange(tasks))
     found = meta_gradient(rule, learner.meta_parameters, task, True, False)
     alone = follow(rule, learner.meta_parameters, task)
@@ -173,6 +174,7 @@ def test_the_gradient_is_the_slope_of_the_loss() -> None:
     spec = spec_of("sine-10shot", "maml", *changes)
     tasks = build_tasks(spec, NO_DATA, CPU, torch.float64)
     learner = Learner(spec, tasks, CPU, torch.float64)
+    assert learner.path == FUSED
     rule, phi = learner.training_rule(), learner.meta_parameters
     task = tasks.episodes("train", torch.arange(2))
     found = meta_gradient(rule, phi, task, True, False).gradient
@@ -193,6 +195,7 @@ def test_a_loss_that_is_no_number_is_seen() -> None:
     spec = spec_of("sine-10shot", "maml")
     tasks = build_tasks(spec, NO_DATA, CPU)
     learner = Learner(spec, tasks, CPU)
+    assert learner.path == FUSED
     learner.meta_parameters["linear1.weight"][0, 0] = float("nan")
     task = tasks.episodes("train", torch.arange(2))
     seen = meta_gradient(learner.training_rule(), learner.meta_parameters, task, True, False)
@@ -203,6 +206,7 @@ def test_an_output_that_is_no_number_is_a_wrong_answer() -> None:
     spec = spec_of("glyphs-5way-1shot", "maml-no-conv")
     tasks = build_tasks(spec, NO_DATA, CPU)
     learner = Learner(spec, tasks, CPU)
+    assert learner.path == FUSED
     rule, parameters = learner.training_rule(), learner.meta_parameters
     task = tasks.episodes("train", torch.arange(40))
     before = probed(rule, parameters, task, meta_gradient(rule, parameters, task, True, False)).metric

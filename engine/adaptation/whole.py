@@ -86,7 +86,10 @@ class WholeWalks:
         fits = self.body.kernels and x.device.type == "cpu" and x.dtype in BITS
         if not fits or (steps and not self.descent.adapts) or (batch is not None and batch < x.shape[1]):
             return None
-        if any(parameters[name].dtype is not x.dtype for name in self.descent.names):
+        targets = torch.int64 if self.descent.classes else x.dtype
+        read = [*(parameters[name].dtype is x.dtype for name in self.descent.names)]
+        read += [each.dtype is targets for each in (task.support_y, task.query_y)]
+        if not all(read):
             return None
         if x.dtype not in self._cores:
             self._cores[x.dtype] = MlpDescent(self.descent, x.dtype)
@@ -153,7 +156,7 @@ class WholeWalks:
         self, core: MlpDescent, found: Descended, meta_parameters: Parameters, task: Episodes
     ) -> Parameters:
         """∂L/∂φ by name: what tasks share, rates, and a table of heads that the outer loop moves."""
-        gradient = found.gradient
+        gradient = {**found.gradient}
         if self.adaptation.learned_rates != "none" and self.adaptation.steps:
             gradient |= {RATES + name: slope for name, slope in core.rate_slopes(found).items()}
         tables = [name for name in meta_parameters if name.startswith(STORED)]

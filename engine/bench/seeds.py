@@ -1,6 +1,5 @@
 """Seconds of an iteration of training: of one seed by itself, and of several in lockstep, in turns."""
 
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -11,6 +10,7 @@ from engine.data import data_folder
 from engine.devices import threads
 from engine.learner import Learner
 from engine.presets.schema import Spec
+from engine.runs.slots import cores_per_slot
 from engine.tasks import build_tasks
 from engine.together.lockstep import Lockstep, unfit
 from engine.training import Trainer
@@ -22,16 +22,16 @@ ITERATIONS = 320
 
 
 def measure_seeds(spec: Spec, least: float) -> list[dict[str, object]]:
-    """Rows of an iteration of five seeds, draws, outer steps and records included: one by one, which stands
-    in the loop's place and is five times what one takes, and together. Nothing where the kernels cannot serve
-    them."""
+    """Rows of an iteration of five seeds, draws, outer steps and records included: together, on the cores
+    that a worker has, and one by one, which is five times what one takes on its single thread and stands in
+    the loop's place. Nothing where the kernels cannot serve them."""
     torch.set_num_threads(threads(spec))
     # None of them comes to its end.
     spec = spec.model_copy(update={"training": spec.training.model_copy(update={"iterations": 10**9})})
     one, *group = [_trainer(spec.model_copy(update={"seed": seed})) for seed in (0, *range(SEEDS))]
     if unfit(group) is not None:
         return []
-    lockstep = Lockstep(group, os.cpu_count() or 1)
+    lockstep = Lockstep(group, cores_per_slot())
     ways: Sequence[tuple[str, Callable[[], object]]]
     ways = (("one by one", one.step), ("together", lockstep.step))
     works = [partial(_iterate, step) for _, step in ways]

@@ -5,6 +5,8 @@
 
 #include <omp.h>
 
+#include <vector>
+
 #include "lanes.h"
 #include "winograd.h"
 
@@ -226,10 +228,9 @@ void convolve_filters(const S* x, const S* dy, S* dw, Int tasks, Int examples, I
     const Int x_line = (width + 2) * inputs, dy_line = (out_width + 2) * outputs;
     const Int x_example = (height + 2) * x_line, dy_example = (out_height + 2) * dy_line;
     const Int rows = 9 * inputs, share = 48 < rows ? 48 : rows, shares = (rows + share - 1) / share;
-    Int places[9 * 512];
-    if (inputs > 512) return;
+    std::vector<Int> places(static_cast<std::size_t>(rows));
     for (Int row = 0; row < rows; ++row)
-        places[row] = row / inputs / 3 * x_line + row / inputs % 3 * inputs + row % inputs;
+        places[std::size_t(row)] = row / inputs / 3 * x_line + row / inputs % 3 * inputs + row % inputs;
 #pragma omp parallel for schedule(static)
     for (Int unit = 0; unit < tasks * shares; ++unit) {
         const Int task = unit / shares, begin = unit % shares * share;
@@ -240,7 +241,7 @@ void convolve_filters(const S* x, const S* dy, S* dw, Int tasks, Int examples, I
         for (Int o = 0; o < outputs;) {
             const Int left = (outputs - o) / L;
 #define RUN(V)                                                                                                   \
-    filters_run<S, V>(from, slope + o, to + o, places, begin, end, examples, out_height, out_width,              \
+    filters_run<S, V>(from, slope + o, to + o, places.data(), begin, end, examples, out_height, out_width,              \
                       stride * x_line, stride * inputs, x_example, dy_line, outputs, dy_example, outputs, adds != 0)
             if (left >= 4) { RUN(4); o += 4 * L; }
             else if (left == 3) { RUN(3); o += 3 * L; }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -34,7 +35,11 @@ public:
         if (call.workers <= 1) return;
         {
             std::lock_guard<std::mutex> lock(guard);
-            for (; hired < call.workers - 1; ++hired) std::thread(&Crew::help, this, hired + 1).detach();
+            try {
+                for (; hired < call.workers - 1; ++hired) std::thread(&Crew::help, this, hired + 1).detach();
+            } catch (const std::system_error&) {
+                // The system has no more threads: those hired help, and the caller does the rest.
+            }
             now = &call, ++number;
         }
         called.notify_all();

@@ -27,19 +27,34 @@ class NoKernelsError(Exception):
     """The kernels cannot be had here; its text is the reason."""
 
 
-@lru_cache
 def kernels(name: str = "kernels", bits: int = 32) -> ctypes.CDLL:
     """The compiled kernels of `NAME.cpp` for numbers of so many bits, compiled now if they never were.
 
     Raises:
         NoKernelsError: off Linux, without a C++ compiler, or where it fails.
     """
-    library = compiled(name, bits)
-    _share_threads()
+    found = _tried(name, bits)
+    if isinstance(found, NoKernelsError):
+        raise NoKernelsError(str(found))
+    return found
+
+
+@lru_cache
+def _tried(name: str, bits: int) -> ctypes.CDLL | NoKernelsError:
+    """The kernels, or why there are none; a process tries once, as a compiler may take minutes to fail."""
     try:
-        return ctypes.CDLL(str(library))
+        library = compiled(name, bits)
+        _share_threads()
+        try:
+            return ctypes.CDLL(str(library))
+        except OSError:
+            # Torn by a crash, or from a system with other libraries.
+            library.unlink(missing_ok=True)
+            return ctypes.CDLL(str(compiled(name, bits)))
     except OSError as fault:
-        raise NoKernelsError(f"the kernels cannot be loaded: {fault}") from None
+        return NoKernelsError(f"the kernels cannot be loaded: {fault}")
+    except NoKernelsError as reason:
+        return reason
 
 
 def compiled(name: str, bits: int = 32) -> Path:

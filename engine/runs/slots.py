@@ -63,6 +63,13 @@ def slots_per_device() -> int:
     return int(text)
 
 
+def cores_per_slot() -> int:
+    """How many cores a training may fill: those of this process, shared among the slots. Raises
+    RequestError."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // slots_per_device())
+
+
 @contextmanager
 def hold_slot(
     device: str, created: float, cancelled: Callable[[], bool], what: str = ""

@@ -3,7 +3,6 @@
 What is asked of a run is looked at some twenty times a second, for all runs at once: iterations are shorter.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from engine.journal import Journal
 from engine.learner import Learner
 from engine.ranks.alone import Ranks
 from engine.runs import newest_good_checkpoint
-from engine.runs.slots import slots_per_device
+from engine.runs.slots import cores_per_slot
 from engine.runs.together import alone, alone_text, but_for_seed, together_text
 from engine.stopping import Stop
 from engine.tasks import build_tasks
@@ -108,8 +107,7 @@ class Group:
 
     def __init__(self, group: Sequence[Going], stop: Stop) -> None:
         self.group, self.stop = list(group), stop
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self.threads = max(1, cores // slots_per_device())
+        self.threads = cores_per_slot()
         self.lockstep = self._made()
         self.pool = ThreadPoolExecutor(len(group), "kshot-seed")
         self.looked, self.pending = 0.0, 0.0

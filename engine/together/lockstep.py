@@ -43,16 +43,18 @@ class Lockstep:
     def step(self) -> list[Outcome]:
         """One iteration of each; a trainer whose numbers went bad has not moved, and must leave."""
         outcomes: list[Outcome] = []
-        for number, team in enumerate(self.teams):
+        # Once one team has moved, the other must before anything is saved.
+        entered: tuple[AbstractContextManager[None], ...] = (self.computing, nullcontext())
+        for number, (team, computing) in enumerate(zip(self.teams, entered, strict=False)):
             following = self.teams[(number + 1) % len(self.teams)]
-            with self.computing:
+            with computing:
                 team.begin()
                 if following is not team:
                     following.batches.draw_ahead()
                 team.finish()
                 if following is not team and following.goes_on:
                     following.begin()
-            outcomes += team.move(self.computing)
+            outcomes += team.move(computing)
         return outcomes
 
     def close(self) -> None:
