@@ -1,7 +1,6 @@
 """Which path computes a body's passes, or an mlp's whole walks: the fused core, or the generic one, which can
 do everything."""
 
-import os
 from copy import copy
 
 import torch
@@ -12,7 +11,7 @@ from engine.models.conv4 import Conv4
 from engine.models.mlp import Mlp
 from engine.presets.schema import Spec
 from engine.presets.shapes import training_shape
-from engine.whole_walks import no_whole_walks
+from engine.whole_walks import kernels_off, no_whole_walks
 
 FUSED = "fused"
 """What a training's path is called; any other begins with the word below and says why."""
@@ -51,8 +50,8 @@ def _reason(spec: Spec, body: Body, device: torch.device, dtype: torch.dtype) ->
             return "the kernels for an mlp know nothing of mini-batches of the support set"
     if device.type != "cpu":
         return f"the kernels are for the CPU, not for {device.type}"
-    if os.environ.get("KSHOT_KERNELS", "1") == "0":
-        return "KSHOT_KERNELS is 0"
+    if (off := kernels_off()) is not None:
+        return off
     try:
         if isinstance(body, Mlp):
             from engine.fused.desk import BITS

@@ -1,8 +1,16 @@
 """Which settings of gradient steps on an mlp the kernels walk whole, told without torch."""
 
+import os
+
 from engine.presets.schema import Adaptation, Model
 
 MOST_LAYERS = 16
+
+
+def kernels_off() -> str | None:
+    """What turned the kernels off; None where nothing did."""
+    value = os.environ.get("KSHOT_KERNELS", "")
+    return f"KSHOT_KERNELS is {value}" if value.lower() in ("0", "off", "no", "false") else None
 
 
 def no_whole_walks(model: Model, adaptation: Adaptation) -> str | None:

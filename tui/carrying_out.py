@@ -20,10 +20,10 @@ def carry_out(
     prepare_images([*(training.spec for training in planned.trainings), *tested], data_dir)
     for note in planned.notes:
         say(note)
-    tell_actions(planned.trainings, name)
     execution = prepared(planned, runs_dir, data_dir, name)
     try:
         execution.trainings.begin()
+        tell_actions(planned.trainings, name)
         if detach:
             emit("\n".join(item.run.id for item in execution.trainings.followed))
             return None, 0

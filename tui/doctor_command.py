@@ -48,7 +48,7 @@ def doctor(
     runs_folder, data_folder = given.folders(runs_dir, data_dir)
     if runs:
         return _doctor_runs(runs, runs_folder, json)
-    checks = [_python(), *_torch(), _threads(), _slots(), _writable("runs folder", runs_folder)]
+    checks = [_python(), *_torch(), _kernels(), _threads(), _slots(), _writable("runs folder", runs_folder)]
     checks += [_cache(), *_data(data_folder), *_presets(), _terminal()]
     ok = all(check["ok"] for check in checks if check.pop("needed"))
     if json:
@@ -119,6 +119,21 @@ def _torch() -> list[Check]:
     names += ["mps"] if found["mps"] else []
     devices = ", ".join(names) if names else "cpu only"
     return [_check("torch", found["sum"] == 8.0, found["version"]), _check("device", True, devices)]
+
+
+def _kernels() -> Check:
+    """Whether the fused path can be taken; the kernels are compiled now, if they never were."""
+    from engine.fused.library import NoKernelsError, compiled
+    from engine.whole_walks import kernels_off
+
+    without = "PyTorch's operations do their work, several times slower"
+    if (off := kernels_off()) is not None:
+        return _check("kernels", True, f"{off}: {without}", needed=False)
+    try:
+        library = compiled("kernels")
+    except NoKernelsError as reason:
+        return _check("kernels", False, f"{reason}: {without}", needed=False)
+    return _check("kernels", True, f"compiled, in {library.parent}", needed=False)
 
 
 def _threads() -> Check:

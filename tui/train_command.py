@@ -85,10 +85,10 @@ def carry_out(
     for where in dict.fromkeys(training.data_dir or data_folder for training in trainings):
         there = (training for training in trainings if (training.data_dir or data_folder) == where)
         prepare_images((training.spec for training in there), where)
-    tell_actions(trainings, name)
     started = Trainings(trainings, runs_folder, data_folder, name, processes)
     try:
         started.begin()
+        tell_actions(trainings, name)
         if detach:
             emit("\n".join(item.run.id for item in started.followed))
             return 0

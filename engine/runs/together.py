@@ -1,11 +1,10 @@
 """Which runs of one spec under several seeds are trained together, in one process; told without torch."""
 
-import os
 
 from engine.devices import device_name
 from engine.presets import ImageTask, Spec
 from engine.presets.shapes import training_shape
-from engine.whole_walks import no_whole_walks
+from engine.whole_walks import kernels_off, no_whole_walks
 
 SHARED = ("meta-gradient", "interpolate")
 """Outer rules that learn from whole walks."""
@@ -24,8 +23,8 @@ def alone(spec: Spec, processes: int | None = None) -> str | None:
         return "a time limit counts the seconds of a run that has its device for itself"
     if device_name(spec.device) != "cpu" or spec.training.precision != "full":
         return "the kernels are for the CPU, and for full precision"
-    if os.environ.get("KSHOT_KERNELS", "1") == "0":
-        return "KSHOT_KERNELS is 0"
+    if (off := kernels_off()) is not None:
+        return off
     if (unknown := no_whole_walks(spec.model, spec.adaptation)) is not None:
         return f"the kernels for an mlp know nothing of {unknown}"
     ways, shots, _ = training_shape(spec)

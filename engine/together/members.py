@@ -108,7 +108,7 @@ def train(pairs: Sequence[tuple[Path, int]]) -> int:
             print(f"what the process says that trains it stands in {members[0].run.log_path}", file=log)
     device = device_name(waiting[0].spec.device)
     created = min(member.created for member in members)
-    what = f"run {members[0].run.id} and {len(members) - 1} other seeds"
+    what = f"run {members[0].run.id} and the seeds that train with it"
     with hold_slot(device, created, lambda: _all_leave(members, stop), what) as held:
         if held:
             for member in left(members):
