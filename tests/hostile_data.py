@@ -293,7 +293,8 @@ def _strange_class(home: Path, chance: random.Random) -> None:
         return
     with_name = os.fsencode(chance.choice(parts)) + b"/"
     with_name += NO_UTF8 if chance.random() < 0.2 else os.fsencode(chance.choice(CLASS_NAMES))
-    Path(os.fsdecode(with_name)).mkdir(exist_ok=True)
+    # One of the names has a slash in it.
+    Path(os.fsdecode(with_name)).mkdir(parents=True, exist_ok=True)
     if chance.random() < 0.8:
         name = os.fsdecode(with_name + b"/" + chance.choice([b"0.png", b"\xff.png", b"\x1b[2J.png"]))
         Path(name).write_bytes(photograph(chance.randrange(100)))
