@@ -5,7 +5,7 @@ A spec is frozen and checked once, here; no code behind it checks again. Contrad
 `engine.presets.contradictions`, files and layers in `engine.presets.layers`.
 """
 
-from engine.presets.schema.adaptation import Adaptation, AnnealedOrder, PartialAdaptation
+from engine.presets.schema.adaptation import Adaptation, AnnealedOrder, MultiStep, PartialAdaptation
 from engine.presets.schema.evaluation import KEPT_BEST, Evaluation, Tune
 from engine.presets.schema.model import Model
 from engine.presets.schema.origin import Origin, Published
@@ -22,6 +22,7 @@ __all__ = [
     "Evaluation",
     "ImageTask",
     "Model",
+    "MultiStep",
     "Origin",
     "Outer",
     "PartialAdaptation",
